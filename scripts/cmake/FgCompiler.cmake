@@ -1,0 +1,27 @@
+# fg::build carries standard, warnings and sanitizers; every target of the project links it.
+add_library(fg_build INTERFACE)
+add_library(fg::build ALIAS fg_build)
+target_compile_features(fg_build INTERFACE cxx_std_20)
+target_compile_options(fg_build INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor
+                       $<$<BOOL:${FG_WARNINGS_AS_ERRORS}>:-Werror>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 reports impossible overlaps inside its own std::string (bug 105651).
+  target_compile_options(fg_build INTERFACE -Wno-restrict)
+endif()
+if(FG_SANITIZE)
+  target_compile_options(fg_build INTERFACE -fsanitize=${FG_SANITIZE} -fno-sanitize-recover=all
+                         -fno-omit-frame-pointer)
+  target_link_options(fg_build INTERFACE -fsanitize=${FG_SANITIZE})
+endif()
+if(FG_BUILD_FUZZERS)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    message(FATAL_ERROR "FG_BUILD_FUZZERS needs clang: -DCMAKE_CXX_COMPILER=clang++")
+  endif()
+  target_compile_options(fg_build INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+find_program(FG_CCACHE ccache)
+if(FG_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${FG_CCACHE} CACHE STRING "" FORCE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${FG_CCACHE} CACHE STRING "" FORCE)
+endif()

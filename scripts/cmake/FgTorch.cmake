@@ -1,0 +1,36 @@
+# LibTorch from the wheel in the project's virtual environment, as imported targets of our own: the
+# wheel's TorchConfig.cmake demands a CUDA toolkit, rewrites CUDA flags and wants
+# TORCH_CUDA_ARCH_LIST at every configure. The wheel holds versioned .so files only, so each is named
+# by its full path, and -rpath-link leads to the libraries of the nvidia wheels beside it.
+#
+# FG_TORCH_DIR: the wheel's torch folder; found in .venv by default.
+if(NOT FG_TORCH_DIR)
+  file(GLOB found ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch)
+  if(NOT found)
+    message(FATAL_ERROR "no torch wheel in .venv: run scripts/bootstrap.sh, or set FG_TORCH_DIR to the "
+                        "wheel's torch folder")
+  endif()
+  list(GET found 0 found)
+  set(FG_TORCH_DIR ${found} CACHE PATH "The torch folder of the wheel" FORCE)
+endif()
+if(NOT EXISTS ${FG_TORCH_DIR}/include/ATen/core/Tensor.h)
+  message(FATAL_ERROR "${FG_TORCH_DIR} holds no LibTorch headers (FG_TORCH_DIR)")
+endif()
+
+file(GLOB nvidia_folders ${FG_TORCH_DIR}/../nvidia/*/lib)
+set(torch_link_options "")
+foreach(folder IN LISTS nvidia_folders ITEMS ${FG_TORCH_DIR}/lib)
+  list(APPEND torch_link_options "LINKER:-rpath-link,${folder}" "LINKER:-rpath,${folder}")
+endforeach()
+
+foreach(name c10 torch_cpu)
+  add_library(fg_torch_${name} SHARED IMPORTED)
+  set_target_properties(fg_torch_${name} PROPERTIES
+    IMPORTED_LOCATION ${FG_TORCH_DIR}/lib/lib${name}.so
+    INTERFACE_SYSTEM_INCLUDE_DIRECTORIES
+      "${FG_TORCH_DIR}/include;${FG_TORCH_DIR}/include/torch/csrc/api/include")
+endforeach()
+
+fg_dependency(torch fg_torch_torch_cpu fg_torch_c10)
+target_link_options(fg_dep_torch INTERFACE ${torch_link_options})
+target_compile_definitions(fg_dep_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
