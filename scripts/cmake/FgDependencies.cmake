@@ -36,9 +36,10 @@ fg_dependency(yaml yaml-cpp)
 find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
 fg_dependency(program_options Boost::program_options)
 
-set(MPI_CXX_SKIP_MPICXX ON)
+# The C interface only; without the define Open MPI's header drags in its dead C++ bindings.
 find_package(MPI REQUIRED COMPONENTS C)
 fg_dependency(mpi MPI::MPI_C)
+target_compile_definitions(fg_dep_mpi INTERFACE OMPI_SKIP_MPICXX)
 
 if(FG_WITH_TORCH)
   include(FgTorch)

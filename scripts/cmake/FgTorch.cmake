@@ -27,7 +27,7 @@ foreach(name c10 torch_cpu)
   add_library(fg_torch_${name} SHARED IMPORTED)
   set_target_properties(fg_torch_${name} PROPERTIES
     IMPORTED_LOCATION ${FG_TORCH_DIR}/lib/lib${name}.so
-    INTERFACE_SYSTEM_INCLUDE_DIRECTORIES
+    INTERFACE_INCLUDE_DIRECTORIES
       "${FG_TORCH_DIR}/include;${FG_TORCH_DIR}/include/torch/csrc/api/include")
 endforeach()
 

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <fg/base/error.hpp>
+
+namespace fg::session {
+
+/// Thrown on every rank after `together` when some rank failed; the failing rank has said why.
+class PeerFailed : public Error {
+public:
+  explicit PeerFailed(ExitCode code) : Error(code, "another rank failed") {}
+};
+
+/// One MPI job, from MPI_Init_thread to MPI_Finalize. Started alone a program is one rank. Exactly one
+/// a process. All traffic runs on a duplicated communicator, so it never meets anybody else's.
+class Session {
+public:
+  /// Collective. Error(bug) if MPI cannot give MPI_THREAD_MULTIPLE.
+  Session(int& argc, char**& argv);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  /// Collective: MPI_Finalize. While an exception is in flight on this rank only, the others would
+  /// wait for ever, so errors must be caught and agreed upon before this runs (apps/common does).
+  ~Session();
+
+  int rank() const noexcept { return rank_; }  // in the world
+  int size() const noexcept { return size_; }
+  bool is_first() const noexcept { return rank_ == 0; }
+
+  /// Collective. Runs `part` on this rank, then meets the others. If any rank threw, all leave with
+  /// an error: the rank that failed with its own, the others with PeerFailed and the same code (of
+  /// several the largest). `part` itself must not communicate.
+  void together(const std::function<void()>& part);
+
+  /// Collective. The largest code any rank brings.
+  ExitCode agree(ExitCode mine);
+
+  /// Collective. Rank 0's text on every rank; what others pass is ignored.
+  std::string broadcast(const std::string& text);
+
+  /// Collective. Every rank's text in rank order, on rank 0; empty elsewhere.
+  std::vector<std::string> gather(const std::string& text);
+
+  /// Not collective: ends the whole job at once with this code. Never returns.
+  [[noreturn]] void abort(ExitCode code);
+
+private:
+  int rank_ = 0;
+  int size_ = 1;
+};
+
+}  // namespace fg::session

@@ -1,0 +1,88 @@
+#include <fg/session/session.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "mpi_check.hpp"
+
+namespace fg::session {
+namespace {
+
+// The one session's communicator. A member would put mpi.h into the public header.
+MPI_Comm world = MPI_COMM_NULL;
+
+}  // namespace
+
+Session::Session(int& argc, char**& argv) {
+  int provided = 0;
+  mpi_check(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
+  if (provided < MPI_THREAD_MULTIPLE)
+    fail(ExitCode::bug, "this MPI library gives no MPI_THREAD_MULTIPLE, which fg needs; use a build "
+                        "of Open MPI with thread support");
+  mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &world), "MPI_Comm_dup");
+  mpi_check(MPI_Comm_set_errhandler(world, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+  mpi_check(MPI_Comm_rank(world, &rank_), "MPI_Comm_rank");
+  mpi_check(MPI_Comm_size(world, &size_), "MPI_Comm_size");
+}
+
+Session::~Session() {
+  MPI_Comm_free(&world);
+  MPI_Finalize();
+}
+
+ExitCode Session::agree(ExitCode mine) {
+  const int code = static_cast<int>(mine);
+  int largest = 0;
+  mpi_check(MPI_Allreduce(&code, &largest, 1, MPI_INT, MPI_MAX, world), "MPI_Allreduce");
+  return static_cast<ExitCode>(largest);
+}
+
+void Session::together(const std::function<void()>& part) {
+  std::exception_ptr mine;
+  ExitCode code = ExitCode::done;
+  try {
+    part();
+  } catch (const Error& error) {
+    mine = std::current_exception();
+    code = error.code();
+  } catch (...) {
+    mine = std::current_exception();
+    code = ExitCode::bug;
+  }
+  const ExitCode agreed = agree(code);
+  if (mine) std::rethrow_exception(mine);
+  if (agreed != ExitCode::done) throw PeerFailed(agreed);
+}
+
+std::string Session::broadcast(const std::string& text) {
+  auto length = static_cast<std::uint64_t>(text.size());
+  mpi_check(MPI_Bcast(&length, 1, MPI_UINT64_T, 0, world), "MPI_Bcast");
+  std::string result = is_first() ? text : std::string(length, '\0');
+  mpi_check(MPI_Bcast(result.data(), static_cast<int>(length), MPI_BYTE, 0, world), "MPI_Bcast");
+  return result;
+}
+
+std::vector<std::string> Session::gather(const std::string& text) {
+  const int length = static_cast<int>(text.size());
+  const auto ranks = static_cast<std::size_t>(is_first() ? size_ : 0);
+  std::vector<int> lengths(ranks), begins(ranks);
+  mpi_check(MPI_Gather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, 0, world), "MPI_Gather");
+  std::exclusive_scan(lengths.begin(), lengths.end(), begins.begin(), 0);
+  std::string all(ranks == 0 ? 0 : static_cast<std::size_t>(begins.back() + lengths.back()), '\0');
+  mpi_check(MPI_Gatherv(text.data(), length, MPI_BYTE, all.data(), lengths.data(), begins.data(),
+                        MPI_BYTE, 0, world),
+            "MPI_Gatherv");
+  std::vector<std::string> texts(ranks);
+  for (std::size_t r = 0; r < ranks; ++r)
+    texts[r] = all.substr(static_cast<std::size_t>(begins[r]), static_cast<std::size_t>(lengths[r]));
+  return texts;
+}
+
+void Session::abort(ExitCode code) {
+  MPI_Abort(world, static_cast<int>(code));
+  ::_exit(static_cast<int>(code));
+}
+
+}  // namespace fg::session

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Rules that no compiler checks, by grep: who may include which third-party headers, and what no file
+# may hold. Prints each breach; exit 1 if there is one.
+set -u
+cd "$(dirname "$0")/.."
+breaches=0
+
+# only_in PATTERN FOLDERS…: the pattern may stand only below these folders.
+only_in() {
+  local pattern=$1 excluded=()
+  shift
+  for folder in "$@"; do excluded+=(":!$folder"); done
+  if git grep -nE "$pattern" -- '*.cpp' '*.hpp' '*.cu' '*.cuh' "${excluded[@]}"; then
+    echo "  ^ allowed only below: $*" >&2
+    breaches=1
+  fi
+}
+
+only_in '#include <spdlog/' lib/log/src
+only_in '#include <yaml-cpp/' lib/config/src
+only_in '#include <boost/program_options' apps
+only_in '#include <hdf5' lib/store/src
+only_in '#include <mpi\.h>' lib/session/src lib/comm/src tests/support
+only_in '#include <torch/torch\.h>' tests/parity
+only_in '#include <pcre2' lib/text/src
+only_in '#include <utf8proc' lib/text/src
+only_in '#include <(ATen|c10|torch)/' lib/comm lib/params lib/ops lib/model lib/optim lib/checkpoint \
+  lib/engine lib/infer lib/control lib/serve tests
+only_in '\bpickle_load\b' nowhere
+# Headers of the low libraries keep third-party C headers out of their users' compile.
+if git grep -nE '#include <(hdf5|mpi|pcre2|utf8proc|zlib|xxhash|spdlog|yaml-cpp|boost)' -- 'lib/*/include/'; then
+  echo "  ^ third-party headers stay out of public headers" >&2
+  breaches=1
+fi
+if git grep -nE '\b(std::cout|using namespace std)\b' -- 'lib/*.cpp' 'lib/*.hpp'; then
+  echo "  ^ libraries do not print, and no namespace is opened wholesale" >&2
+  breaches=1
+fi
+exit $breaches

@@ -1,0 +1,2 @@
+#include <fg/base/error.hpp>
+#include <fg/log/log.hpp>
