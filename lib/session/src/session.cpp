@@ -52,6 +52,7 @@ void Session::together(const std::function<void()>& part) {
     code = ExitCode::bug;
   }
   const ExitCode agreed = agree(code);
+  failed_together_ = failed_together_ || agreed != ExitCode::done;
   if (mine) std::rethrow_exception(mine);
   if (agreed != ExitCode::done) throw PeerFailed(agreed);
 }
@@ -83,6 +84,14 @@ std::vector<std::string> Session::gather(const std::string& text) {
 void Session::abort(ExitCode code) {
   MPI_Abort(world, static_cast<int>(code));
   ::_exit(static_cast<int>(code));
+}
+
+std::string mpi_library() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  mpi_check(MPI_Get_library_version(text.data(), &length), "MPI_Get_library_version");
+  const std::string all(text.data(), static_cast<std::size_t>(length));
+  return all.substr(0, all.find_first_of(",\n"));
 }
 
 }  // namespace fg::session

@@ -35,6 +35,9 @@ public:
   /// several the largest). `part` itself must not communicate.
   void together(const std::function<void()>& part);
 
+  /// True once `together` has made every rank leave: all know, nobody waits.
+  bool failed_together() const noexcept { return failed_together_; }
+
   /// Collective. The largest code any rank brings.
   ExitCode agree(ExitCode mine);
 
@@ -50,6 +53,10 @@ public:
 private:
   int rank_ = 0;
   int size_ = 1;
+  bool failed_together_ = false;
 };
+
+/// "Open MPI v4.1.4, …": the library's own words, one line. Before or after MPI_Init.
+std::string mpi_library();
 
 }  // namespace fg::session

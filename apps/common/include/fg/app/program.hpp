@@ -1,0 +1,41 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/positional_options.hpp>
+#include <boost/program_options/variables_map.hpp>
+
+#include <fg/session/session.hpp>
+
+namespace fg::app {
+
+namespace options = boost::program_options;
+
+/// What a program says of itself and accepts.
+struct Program {
+  std::string name;     // "fg-convert"
+  std::string summary;  // a sentence or two for --help
+  std::vector<std::string> usage;     // the command line's forms, without the name
+  std::vector<std::string> examples;  // whole lines
+  options::options_description own{"Options"};
+  options::options_description hidden;  // the names of positional arguments
+  options::positional_options_description positional;
+  std::vector<std::string> linked;  // for --version, one library a line
+};
+
+/// The values given on a command line, after all of it was found right.
+using Arguments = options::variables_map;
+
+/// The whole life of a program: command line, MPI session, log, `body`, exit code. Under several ranks
+/// `body` runs on all; an error that the ranks did not meet over (Session::together) ends the job.
+int run(int argc, char** argv, const Program& program,
+        const std::function<void(session::Session&, const Arguments&)>& body);
+
+/// Text of an option, or "" if it was not given.
+std::string text(const Arguments& arguments, const std::string& name);
+bool given(const Arguments& arguments, const std::string& name);
+
+}  // namespace fg::app

@@ -1,0 +1,132 @@
+#include "command_line.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+
+#include <boost/program_options/errors.hpp>
+#include <boost/program_options/parsers.hpp>
+#include <boost/version.hpp>
+#include <nlohmann/json.hpp>
+
+#include <fg/base/build_options.hpp>
+#include <fg/base/nearest.hpp>
+#include <fg/base/version.hpp>
+#include <fg/log/log.hpp>
+
+namespace fg::app {
+namespace {
+
+options::options_description common_options() {
+  options::options_description common("Common options");
+  auto add = common.add_options();
+  add("help,h", "show this help and stop");
+  add("version", "show version, commit and what is linked, and stop");
+  add("log-level", options::value<std::string>()->default_value("info"),
+      "debug, info, warning, error or off");
+  add("log-file", options::value<std::string>(), "append the log to this file as well");
+  return common;
+}
+
+/// Under a launcher every rank comes here before MPI is started; one of them speaks.
+bool is_first_of_launch() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
+    if (const char* rank = std::getenv(name)) return std::string(rank) == "0";
+  return true;
+}
+
+void print_help(const Program& program) {
+  std::ostringstream out;
+  out << program.name << ": " << program.summary << "\n\n";
+  for (const std::string& form : program.usage)
+    out << (&form == &program.usage.front() ? "Usage: " : "       ") << program.name << " " << form
+        << "\n";
+  out << "\n" << program.own << "\n" << common_options();
+  if (!program.examples.empty()) out << "\nExamples:\n";
+  for (const std::string& example : program.examples) out << "  " << example << "\n";
+  out << "\nAlone it is one process; under `mpirun -np N` or `srun --mpi=pmix` the ranks share the "
+         "work.\nExit codes: 0 done, 2 usage or configuration, 3 data, 4 cannot load, 5 cannot save, "
+         "9 ranks disagree,\n70 a bug of ours, 130 SIGINT, 143 SIGTERM (docs/operations.md).\n";
+  std::fputs(out.str().c_str(), stdout);
+}
+
+void print_version(const Program& program) {
+  std::ostringstream out;
+  out << program.name << " " << version() << " (commit " << commit() << ")\n"
+      << (failpoints_built ? "build: with failpoints, for tests\n" : "")
+      << "compiler: " << __VERSION__ << "\n"
+      << "Boost " << BOOST_VERSION / 100000 << "." << BOOST_VERSION / 100 % 1000 << "."
+      << BOOST_VERSION % 100 << "\nnlohmann-json " << NLOHMANN_JSON_VERSION_MAJOR << "."
+      << NLOHMANN_JSON_VERSION_MINOR << "." << NLOHMANN_JSON_VERSION_PATCH << "\n"
+      << session::mpi_library() << "\n";
+  for (const std::string& library : program.linked) out << library << "\n";
+  std::fputs(out.str().c_str(), stdout);
+}
+
+std::vector<std::string> option_names(const options::options_description& all) {
+  std::vector<std::string> names;
+  for (const auto& option : all.options())
+    if (!option->long_name().empty()) names.push_back("--" + option->long_name());
+  return names;
+}
+
+void add_mistake(std::string& mistakes, const std::string& what) {
+  mistakes += (mistakes.empty() ? "" : "\n") + what;
+}
+
+/// Unknown options are collected, not thrown one by one, so that the user sees all of them.
+std::string unknown_options(const options::parsed_options& parsed,
+                            const std::vector<std::string>& known) {
+  std::string mistakes;
+  for (const auto& option : parsed.options) {
+    if (!option.unregistered || option.original_tokens.empty()) continue;
+    const std::string word = option.original_tokens.front();
+    if (!word.starts_with("-"))
+      add_mistake(mistakes, "one argument too many: '" + word + "'");
+    else
+      add_mistake(mistakes, "unknown option '" + word + "'" +
+                                did_you_mean(word.substr(0, word.find('=')), known));
+  }
+  return mistakes;
+}
+
+}  // namespace
+
+std::optional<Arguments> parse_command_line(int argc, char** argv, const Program& program) {
+  options::options_description all;
+  all.add(program.own).add(program.hidden).add(common_options());
+  namespace style = options::command_line_style;
+  constexpr int exact = (style::unix_style & ~style::allow_guessing);
+
+  Arguments arguments;
+  std::string mistakes;
+  try {
+    const auto parsed = options::command_line_parser(argc, argv)
+                            .options(all)
+                            .positional(program.positional)
+                            .style(exact)
+                            .allow_unregistered()
+                            .run();
+    mistakes = unknown_options(parsed, option_names(all));
+    options::store(parsed, arguments);
+    if (arguments.count("help") > 0) {
+      if (is_first_of_launch()) print_help(program);
+      return std::nullopt;
+    }
+    if (arguments.count("version") > 0) {
+      if (is_first_of_launch()) print_version(program);
+      return std::nullopt;
+    }
+    if (mistakes.empty()) options::notify(arguments);
+  } catch (const options::error& error) {
+    add_mistake(mistakes, error.what());
+  }
+  if (mistakes.empty() && !log::parse_level(text(arguments, "log-level")))
+    add_mistake(mistakes, "--log-level " + text(arguments, "log-level") +
+                              ": expected debug, info, warning, error or off");
+  if (!mistakes.empty())
+    fail(ExitCode::usage, mistakes + "\n(" + program.name + " --help lists what there is)");
+  return arguments;
+}
+
+}  // namespace fg::app

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <optional>
+
+#include <fg/app/program.hpp>
+
+namespace fg::app {
+
+/// Parses and checks the command line. Prints and returns nothing for --help and --version; throws
+/// Error(usage) that lists every mistake.
+std::optional<Arguments> parse_command_line(int argc, char** argv, const Program& program);
+
+}  // namespace fg::app

@@ -1,0 +1,74 @@
+#include <fg/app/program.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+
+#include <fg/log/log.hpp>
+#include <fg/session/signals.hpp>
+
+#include "command_line.hpp"
+
+namespace fg::app {
+namespace {
+
+/// One message on standard error, named by the program, and its code.
+ExitCode report(const Program& program, const std::exception& exception) {
+  ExitCode code = ExitCode::bug;
+  std::string message = exception.what();
+  if (const auto* error = dynamic_cast<const Error*>(&exception)) {
+    code = error->code();
+    if (dynamic_cast<const session::PeerFailed*>(&exception) != nullptr) return code;
+  } else if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) {
+    message = "out of memory";
+  } else {
+    message = "unexpected: " + message + "; please report this";
+  }
+  std::fputs((program.name + ": error: " + message + "\n").c_str(), stderr);
+  std::fflush(stderr);
+  return code;
+}
+
+ExitCode run_body(session::Session& session, const Program& program, const Arguments& arguments,
+                  const std::function<void(session::Session&, const Arguments&)>& body) {
+  try {
+    session.together([&] {
+      log::start({.level = *log::parse_level(text(arguments, "log-level")),
+                  .file = session.is_first() ? text(arguments, "log-file") : std::string(),
+                  .rank = session.rank(),
+                  .ranks = session.size()});
+    });
+    body(session, arguments);
+    return ExitCode::done;
+  } catch (const std::exception& exception) {
+    const ExitCode code = report(program, exception);
+    // The others may wait for this rank in a collective it will never reach.
+    if (session.size() > 1 && !session.failed_together()) session.abort(code);
+    return code;
+  }
+}
+
+}  // namespace
+
+int run(int argc, char** argv, const Program& program,
+        const std::function<void(session::Session&, const Arguments&)>& body) {
+  try {
+    const auto arguments = parse_command_line(argc, argv, program);
+    if (!arguments) return static_cast<int>(ExitCode::done);
+    session::watch_stop_signals();
+    session::Session session(argc, argv);
+    return static_cast<int>(run_body(session, program, *arguments, body));
+  } catch (const std::exception& exception) {
+    return static_cast<int>(report(program, exception));
+  }
+}
+
+std::string text(const Arguments& arguments, const std::string& name) {
+  return arguments.count(name) > 0 ? arguments[name].as<std::string>() : std::string();
+}
+
+bool given(const Arguments& arguments, const std::string& name) {
+  return arguments.count(name) > 0 && !arguments[name].defaulted();
+}
+
+}  // namespace fg::app

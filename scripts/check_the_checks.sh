@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Plants one fault at a time in a test build and demands that a test turns red. The table of faults, and
+# for each the test that must catch it, is in docs/testing.md; a fault in the sources that the table
+# does not name is an error too.
+#
+#   scripts/check_the_checks.sh [FAULT…]
+set -u
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.venv/bin:$PATH"
+table=docs/testing.md
+
+# Rows look like: | `fault` | what goes wrong | `ctest -R …` or `pytest …` |
+mapfile -t rows < <(grep -E '^\| `[a-z0-9_.]+` \|' "$table")
+status=0
+
+in_sources=$(git grep -hoE 'fault_planted\("[a-z0-9_.]+"\)' -- lib apps | sed 's/.*("//; s/").*//' | sort -u)
+in_table=$(printf '%s\n' "${rows[@]}" | cut -d'`' -f2 | sort -u)
+if ! diff <(echo "$in_sources") <(echo "$in_table") > /dev/null; then
+  echo "faults in the sources (<) and in $table (>) differ:"
+  diff <(echo "$in_sources") <(echo "$in_table") | grep '^[<>]'
+  status=1
+fi
+
+caught=0
+for row in "${rows[@]}"; do
+  fault=$(cut -d'`' -f2 <<< "$row")
+  command=$(cut -d'`' -f4 <<< "$row")
+  [ $# -eq 0 ] || [[ " $* " == *" $fault "* ]] || continue
+  case $command in
+    ctest\ *) words=(ctest --test-dir build --no-tests=ignore "${command#ctest }") ;;
+    pytest\ *) words=(python -m pytest -q -x -p no:cacheprovider "${command#pytest }") ;;
+    *) echo "$fault: no test named"; status=1; continue ;;
+  esac
+  # shellcheck disable=SC2086  # the table's words are meant to be split
+  if FG_PLANT=$fault ${words[*]} > build/planted.log 2>&1; then
+    printf '  NOT CAUGHT  %-36s %s\n' "$fault" "$command"
+    status=1
+  elif [ $? -gt 4 ] && [[ $command == pytest* ]]; then
+    printf '  NO TEST     %-36s %s\n' "$fault" "$command"
+    status=1
+  else
+    printf '  caught      %-36s %s\n' "$fault" "$command"
+    caught=$((caught + 1))
+  fi
+done
+echo "$caught planted faults caught"
+exit $status

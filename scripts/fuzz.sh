@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# scripts/fuzz.sh [SECONDS]: builds every fuzz target (clang, AddressSanitizer, UBSan) and runs each for
+# so many seconds (5) on the seeds in tests/fuzz/seeds/<target>/. A finding stays in build-fuzz/findings/.
+set -u
+cd "$(dirname "$0")/.."
+seconds=${1:-5}
+export PATH="$PWD/.venv/bin:$PATH"
+cmake --preset fuzz -Wno-dev > /dev/null && cmake --build build-fuzz -j "$(nproc)" | tail -n 1 || exit 1
+mkdir -p build-fuzz/findings
+
+status=0
+for target in build-fuzz/fuzz/*_fuzzer; do
+  name=$(basename "$target")
+  corpus=build-fuzz/corpus/$name
+  mkdir -p "$corpus"
+  seeds=()
+  [ ! -d "tests/fuzz/seeds/$name" ] || seeds+=("tests/fuzz/seeds/$name")
+  # Time bounds alone differ between machines; 10 s and 1 GiB for one input is far beyond any limit.
+  if "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=65536 \
+      -artifact_prefix="build-fuzz/findings/$name-" "$corpus" "${seeds[@]}" 2> "$corpus.log"; then
+    printf '%-32s %s\n' "$name" "$(grep -c . "$corpus.log" | sed 's/$/ log lines/'), $(grep -oE 'Done [0-9]+ runs' "$corpus.log")"
+  else
+    printf '%-32s FOUND something:\n' "$name"
+    tail -n 40 "$corpus.log"
+    status=1
+  fi
+done
+exit $status

@@ -1,0 +1,74 @@
+"""Fixtures for all tests in Python. No test knows a path outside the project: what lies elsewhere is
+named by the environment (FG_BIN, FG_TOKENIZERS), and what is missing is skipped with a tagged reason."""
+
+import lzma
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# Nothing here may reach for a hub.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.fixture(scope="session")
+def root():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """The folder with our programs."""
+    return pathlib.Path(os.environ.get("FG_BIN", ROOT / "build" / "bin")).resolve()
+
+
+@pytest.fixture(scope="session")
+def drivers():
+    """The folder with the small programs that tests drive our libraries through."""
+    return pathlib.Path(os.environ.get("FG_DRIVERS", ROOT / "build" / "tests")).resolve()
+
+
+@pytest.fixture(scope="session")
+def tokenizers_folder(tmp_path_factory):
+    """The real tokenizers, unpacked: llama2/, llama3/ and mistral/."""
+    source = os.environ.get("FG_TOKENIZERS", "")
+    if not source or not pathlib.Path(source).is_dir():
+        pytest.skip("[tokenizers] FG_TOKENIZERS names no folder with the real tokenizers")
+    target = tmp_path_factory.mktemp("tokenizers")
+    for packed in pathlib.Path(source).glob("*/*"):
+        folder = target / packed.parent.name
+        folder.mkdir(exist_ok=True)
+        if packed.suffix == ".xz":
+            (folder / packed.stem).write_bytes(lzma.decompress(packed.read_bytes()))
+        else:
+            shutil.copy(packed, folder / packed.name)
+    return target
+
+
+@pytest.fixture(scope="session")
+def transformers4():
+    """The folder that, on PYTHONPATH, gives a transformers of the 4 series."""
+    folder = pathlib.Path(sys.prefix) / "transformers4"
+    if not (folder / "transformers").is_dir():
+        pytest.skip("[hf] no transformers of the 4 series in the virtual environment")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mpirun():
+    """mpirun(ranks, [program, arguments...], **subprocess arguments) -> CompletedProcess."""
+    if shutil.which("mpirun") is None:
+        pytest.skip("[mpi] mpirun is not installed")
+
+    def start(ranks, command, **how):
+        how = {"capture_output": True, "text": True, "timeout": 300} | how
+        words = [ROOT / "scripts" / "mpirun.sh", str(ranks), *command]
+        return subprocess.run([str(word) for word in words], **how)
+
+    return start
