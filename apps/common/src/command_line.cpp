@@ -28,13 +28,6 @@ options::options_description common_options() {
   return common;
 }
 
-/// Under a launcher every rank comes here before MPI is started; one of them speaks.
-bool is_first_of_launch() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
-    if (const char* rank = std::getenv(name)) return std::string(rank) == "0";
-  return true;
-}
-
 void print_help(const Program& program) {
   std::ostringstream out;
   out << program.name << ": " << program.summary << "\n\n";
@@ -91,6 +84,12 @@ std::string unknown_options(const options::parsed_options& parsed,
 }
 
 }  // namespace
+
+bool is_first_of_launch() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
+    if (const char* rank = std::getenv(name)) return std::string(rank) == "0";
+  return true;
+}
 
 std::optional<Arguments> parse_command_line(int argc, char** argv, const Program& program) {
   options::options_description all;

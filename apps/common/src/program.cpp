@@ -52,9 +52,15 @@ ExitCode run_body(session::Session& session, const Program& program, const Argum
 
 int run(int argc, char** argv, const Program& program,
         const std::function<void(session::Session&, const Arguments&)>& body) {
+  std::optional<Arguments> arguments;
   try {
-    const auto arguments = parse_command_line(argc, argv, program);
-    if (!arguments) return static_cast<int>(ExitCode::done);
+    arguments = parse_command_line(argc, argv, program);
+  } catch (const std::exception& exception) {
+    if (!is_first_of_launch()) return static_cast<int>(ExitCode::usage);
+    return static_cast<int>(report(program, exception));
+  }
+  if (!arguments) return static_cast<int>(ExitCode::done);
+  try {
     session::watch_stop_signals();
     session::Session session(argc, argv);
     return static_cast<int>(run_body(session, program, *arguments, body));
