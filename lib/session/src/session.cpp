@@ -39,6 +39,12 @@ ExitCode Session::agree(ExitCode mine) {
   return static_cast<ExitCode>(largest);
 }
 
+std::uint64_t Session::smallest(std::uint64_t mine) {
+  std::uint64_t least = 0;
+  mpi_check(MPI_Allreduce(&mine, &least, 1, MPI_UINT64_T, MPI_MIN, world), "MPI_Allreduce");
+  return least;
+}
+
 void Session::together(const std::function<void()>& part) {
   std::exception_ptr mine;
   ExitCode code = ExitCode::done;

@@ -17,6 +17,12 @@ TEST(Session, AgreesOnTheLargestCode) {
   EXPECT_EQ(session().agree(last ? ExitCode::cannot_save : ExitCode::done), ExitCode::cannot_save);
 }
 
+TEST(Session, FindsTheSmallestNumber) {
+  const auto rank = static_cast<std::uint64_t>(session().rank());
+
+  EXPECT_EQ(session().smallest(100 - rank), 101 - static_cast<std::uint64_t>(session().size()));
+}
+
 TEST(Session, BroadcastsTheTextOfTheFirstRank) {
   const std::string mine = "from " + std::to_string(session().rank());
 

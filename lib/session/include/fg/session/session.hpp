@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -40,6 +41,9 @@ public:
 
   /// Collective. The largest code any rank brings.
   ExitCode agree(ExitCode mine);
+
+  /// Collective. The smallest number any rank brings.
+  std::uint64_t smallest(std::uint64_t mine);
 
   /// Collective. Rank 0's text on every rank; what others pass is ignored.
   std::string broadcast(const std::string& text);
