@@ -1,0 +1,92 @@
+#include <cerrno>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <fg/base/error.hpp>
+#include <fg/base/owned.hpp>
+#include <fg/store/hash.hpp>
+
+namespace fg::store {
+namespace {
+
+void free_state(XXH3_state_t* state) {
+  XXH3_freeState(state);
+}
+void close_descriptor(int descriptor) {
+  ::close(descriptor);
+}
+using Descriptor = Owned<int, close_descriptor, -1>;
+
+/// The one way XXH3 is called: its only errors are a missing state and no memory.
+void xxh_check(bool good) {
+  if (!good) fail(ExitCode::bug, "XXH3 refused a call");
+}
+
+[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
+  fail(ExitCode::cannot_load, path.string() + ": " + why);
+}
+
+constexpr std::size_t piece = 1 << 20;
+
+}  // namespace
+
+struct Hasher::State {
+  Owned<XXH3_state_t*, free_state, nullptr> xxh{XXH3_createState()};
+};
+
+Hasher::Hasher() : state_(std::make_unique<State>()) {
+  xxh_check(!state_->xxh.empty() && XXH3_128bits_reset(state_->xxh.get()) == XXH_OK);
+}
+Hasher::Hasher(Hasher&& other) noexcept = default;
+Hasher& Hasher::operator=(Hasher&& other) noexcept = default;
+Hasher::~Hasher() = default;
+
+void Hasher::update(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  xxh_check(XXH3_128bits_update(state_->xxh.get(), bytes.data(), bytes.size()) == XXH_OK);
+  size_ += bytes.size();
+}
+
+void Hasher::update(std::string_view text) {
+  update(std::as_bytes(std::span(text)));
+}
+
+std::string Hasher::hex() const {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_->xxh.get()));
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string text;
+  for (const unsigned char byte : canonical.digest) {
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
+  }
+  return text;
+}
+
+std::string hash_text(std::string_view text) {
+  Hasher hasher;
+  hasher.update(text);
+  return hasher.hex();
+}
+
+FileRecord record_of_file(const std::filesystem::path& path) {
+  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (descriptor.empty()) refuse(path, "cannot open: " + errno_text(errno));
+  struct stat status {};
+  if (::fstat(descriptor.get(), &status) != 0) refuse(path, "cannot stat: " + errno_text(errno));
+  if (!S_ISREG(status.st_mode)) refuse(path, "not a regular file");
+  Hasher hasher;
+  for (std::vector<std::byte> buffer(piece);;) {
+    const ssize_t count = ::read(descriptor.get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) refuse(path, "cannot read: " + errno_text(errno));
+    if (count == 0) return {hasher.size(), hasher.hex()};
+    hasher.update(std::span(buffer).first(static_cast<std::size_t>(count)));
+  }
+}
+
+}  // namespace fg::store
