@@ -66,7 +66,7 @@ private:
   void open_file();
   void read_at(std::uint64_t offset, std::span<std::byte> out) const;
   void read_structure();
-  std::vector<Link> list_links(hid_t file, hid_t creation) const;
+  std::vector<Link> list_links(hid_t file) const;
   void add_tensor(hid_t file, const Link& link, std::span<const H5Id> types);
   void check_storage(hid_t dataset, const std::string& what) const;
   TensorInfo describe(hid_t dataset, const Link& link, std::span<const H5Id> types) const;
@@ -117,13 +117,15 @@ void Hdf5Reader::read_structure() {
   if (user_block != 0) refuse("begins with a user block");
   std::vector<H5Id> types;
   for (const Dtype dtype : all_dtypes) types.push_back(make_h5_type(dtype, h5_check_));
-  for (const Link& link : list_links(file.get(), creation.get()))
-    add_tensor(file.get(), link, types);
+  for (const Link& link : list_links(file.get())) add_tensor(file.get(), link, types);
 }
 
-std::vector<Link> Hdf5Reader::list_links(hid_t file, hid_t creation) const {
+std::vector<Link> Hdf5Reader::list_links(hid_t file) const {
+  const H5Id root = h5_check_.id(H5Gopen2(file, "/", H5P_DEFAULT), "open the root group");
+  const H5Id creation =
+      h5_check_.id(H5Gget_create_plist(root.get()), "read the group's properties");
   unsigned order = 0;
-  h5_check_(H5Pget_link_creation_order(creation, &order), "read the order of the datasets");
+  h5_check_(H5Pget_link_creation_order(creation.get(), &order), "read the order of the datasets");
   const bool indexed = (order & H5P_CRT_ORDER_INDEXED) != 0;
   Links links;
   hsize_t position = 0;
