@@ -152,7 +152,9 @@ private:
     constexpr std::uint16_t known = zip::flag_descriptor | zip::flag_utf8;
     if ((flags & 1u) != 0) refuse("entry " + shown(name) + " is encrypted");
     if (method != 0)
-      refuse("entry " + shown(name) + " is compressed (only stored entries are read)");
+      refuse("entry " + shown(name) +
+             " is compressed; only stored entries are read (TorchScript archives and repacked "
+             "files have others)");
     if ((flags & ~known) != 0) refuse("entry " + shown(name) + " has unknown flags");
   }
 
