@@ -3,7 +3,8 @@ what we write they read, bit for bit."""
 
 import collections
 import json
-import pathlib
+import os
+import shutil
 import subprocess
 import zipfile
 
@@ -209,8 +210,8 @@ def test_our_bin_file_does_not_depend_on_the_order_or_size_of_pieces(tool, tmp_p
 
 
 def test_zip64_file_of_torch_is_read_and_ours_is_loaded_by_torch(tool, listing, tmp_path):
-    if not enough_space(tmp_path, 14 << 30):
-        pytest.skip("needs 14 GB of disk")
+    if "FG_BIG_FILES" not in os.environ or shutil.disk_usage(tmp_path).free < 14 << 30:
+        pytest.skip("files of 4 GiB are tried with FG_BIG_FILES=1 and 14 GB of disk")
     big = torch.zeros((4 << 30) + 5, dtype=torch.int8)
     big[-1] = 7
     torch.save({"big": big, "small": torch.ones(3)}, tmp_path / "a.bin")
@@ -223,12 +224,6 @@ def test_zip64_file_of_torch_is_read_and_ours_is_loaded_by_torch(tool, listing, 
     assert loaded["big"].shape == ((4 << 30) + 5,) and loaded["big"][-1] == 7
     assert loaded["small"].tolist() == [1, 1, 1]
     assert listing(tmp_path / "b.bin") == listing(tmp_path / "a.bin")
-
-
-def enough_space(folder, size):
-    import shutil
-
-    return shutil.disk_usage(folder).free > size
 
 
 @pytest.mark.parametrize(
@@ -347,7 +342,7 @@ def same_numbers(ours, theirs):
     nan = torch.isnan(theirs)
     assert torch.equal(torch.isnan(ours), nan)
     assert torch.equal(ours.masked_fill(nan, 0).view(-1), theirs.masked_fill(nan, 0).view(-1))
-    assert torch.equal(torch.signbit(ours), torch.signbit(theirs) | (nan & torch.signbit(ours)))
+    assert torch.equal(torch.signbit(ours)[~nan], torch.signbit(theirs)[~nan])
 
 
 @pytest.mark.parametrize("source", ["float16", "bfloat16"])
@@ -366,7 +361,7 @@ def test_random_floats_convert_as_torch_does(tool, target):
     generator = torch.Generator().manual_seed(5)
     bits = torch.randint(-(2**31), 2**31, (1 << 21,), generator=generator).int()
     near = (torch.randn(1 << 20, generator=generator) * 1e-5).view(torch.int32)
-    ties = (torch.randint(0, 1 << 19, (1 << 19,), generator=generator) << 13 | 0x1000).int() << 0
+    ties = (torch.randint(0, 1 << 18, (1 << 19,), generator=generator) << 13 | 0x1000).int()
     numbers = torch.cat([bits, near, ties]).view(torch.float32)
 
     out = tool("convert", "float32", target, data=bits_of(numbers)).stdout

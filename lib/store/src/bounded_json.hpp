@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <iterator>
 #include <string>
@@ -29,7 +30,9 @@ public:
   bool start_array(std::size_t) override { return unexpected("an array"); }
   bool end_array() override { return true; }
   bool parse_error(std::size_t, const std::string&, const Json::exception& error) override {
-    const std::string text = error.what();  // begins with an id in brackets
+    // The text begins with an id in brackets, and quotes the last token: of any length, any bytes.
+    std::string text = error.what();
+    text.resize(std::min(text.size(), text.find("; last read")));
     const std::size_t bracket = text.find("] ");
     return refuse("not JSON: " + (bracket == std::string::npos ? text : text.substr(bracket + 2)));
   }

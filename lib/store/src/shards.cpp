@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <map>
+#include <utility>
 
 #include <fg/base/error.hpp>
 #include <fg/base/json.hpp>
@@ -83,18 +84,23 @@ std::unique_ptr<TensorFileWriter> create_weight_file(WeightFormat format,
 
 std::vector<Shard> plan_shards(std::span<const TensorInfo> tensors, std::uint64_t max_bytes,
                                WeightFormat format) {
-  std::vector<Shard> shards(1);
+  std::vector<Shard> shards;
+  Shard current;
   std::uint64_t filled = 0;
   for (std::size_t index = 0; index < tensors.size(); ++index) {
     const std::uint64_t bytes = byte_count(tensors[index]);
-    const bool fits = filled <= max_bytes && bytes <= max_bytes - filled;
-    if (!fits && !shards.back().tensors.empty()) {
-      shards.emplace_back();
+    if (bytes > max_bytes) {
+      shards.push_back({{}, {index}});
+      continue;
+    }
+    if (bytes > max_bytes - filled) {
+      shards.push_back(std::exchange(current, {}));
       filled = 0;
     }
-    shards.back().tensors.push_back(index);
+    current.tensors.push_back(index);
     filled += bytes;
   }
+  if (!current.tensors.empty() || shards.empty()) shards.push_back(std::move(current));
   if (shards.size() == 1) {
     shards.front().file = single_file_name(format);
     return shards;

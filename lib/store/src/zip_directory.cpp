@@ -158,32 +158,43 @@ private:
     if ((flags & ~known) != 0) refuse("entry " + shown(name) + " has unknown flags");
   }
 
+  /// The numbers of the zip64 extra field, or nothing where there is none.
+  std::optional<std::vector<std::uint64_t>> zip64_numbers(std::string_view name,
+                                                          std::string_view extra) const {
+    std::optional<std::vector<std::uint64_t>> numbers;
+    const std::span<const std::byte> bytes = std::as_bytes(std::span(extra));
+    for (std::size_t at = 0; at < extra.size();) {
+      if (extra.size() - at < 4)
+        refuse("the extra fields of entry " + shown(name) + " are damaged");
+      const auto id = load<std::uint16_t>(bytes, at);
+      const auto size = load<std::uint16_t>(bytes, at + 2);
+      at += 4;
+      if (size > extra.size() - at)
+        refuse("an extra field of entry " + shown(name) + " reaches past its end");
+      if (id == zip::zip64_extra) {
+        if (numbers || size % 8 != 0 || size > 24)
+          refuse("the zip64 sizes of entry " + shown(name) + " are damaged");
+        numbers.emplace();
+        for (std::size_t offset = at; offset < at + size; offset += 8)
+          numbers->push_back(load<std::uint64_t>(bytes, offset));
+      }
+      at += size;
+    }
+    return numbers;
+  }
+
   /// Replaces each number that says "in the zip64 extra" by what stands there; the extra must hold
   /// exactly those (APPNOTE 4.5.3).
   void widen(std::string_view name, std::string_view extra,
-             std::initializer_list<std::uint64_t*> numbers) const {
-    std::optional<std::string_view> wide;
-    const auto bytes = [&] { return std::as_bytes(std::span(extra)); };
-    while (!extra.empty()) {
-      if (extra.size() < 4) refuse("the extra fields of entry " + shown(name) + " are damaged");
-      const auto id = load<std::uint16_t>(bytes(), 0);
-      const auto size = load<std::uint16_t>(bytes(), 2);
-      if (size > extra.size() - 4)
-        refuse("an extra field of entry " + shown(name) + " reaches past its end");
-      if (id == zip::zip64_extra && wide)
-        refuse("entry " + shown(name) + " has two zip64 extra fields");
-      if (id == zip::zip64_extra) wide = extra.substr(4, size);
-      extra.remove_prefix(std::size_t{4} + size);
-    }
+             std::initializer_list<std::uint64_t*> narrow) const {
+    const std::optional<std::vector<std::uint64_t>> wide = zip64_numbers(name, extra);
     std::size_t used = 0;
-    for (std::uint64_t* number : numbers) {
+    for (std::uint64_t* number : narrow) {
       if (*number != zip::in_extra) continue;
-      if (!wide || wide->size() < used + 8)
-        refuse("entry " + shown(name) + " lacks its zip64 sizes");
-      *number = load<std::uint64_t>(std::as_bytes(std::span(*wide)), used);
-      used += 8;
+      if (!wide || used == wide->size()) refuse("entry " + shown(name) + " lacks its zip64 sizes");
+      *number = (*wide)[used++];
     }
-    if (wide && wide->size() != used)
+    if (wide && used != wide->size())
       refuse("the zip64 sizes of entry " + shown(name) + " are not asked for");
   }
 
@@ -206,12 +217,21 @@ private:
   }
 
   void check_local_sizes(const ZipEntry& entry, std::uint16_t flags, std::string_view extra) const {
+    const std::string which = "entry " + shown(entry.name);
     std::uint64_t compressed = load<std::uint32_t>(file_, entry.header + 18);
     std::uint64_t size = load<std::uint32_t>(file_, entry.header + 22);
+    if ((flags & zip::flag_descriptor) != 0 && size == 0 && compressed == 0) {
+      // The sizes follow the data. PyTorch gives large records the central directory's extra field
+      // here as well, although no number asks for it.
+      for (const std::uint64_t number :
+           zip64_numbers(entry.name, extra).value_or(std::vector<std::uint64_t>()))
+        if (number != entry.size && number != entry.header)
+          refuse(which + " has another size in its local header");
+      return;
+    }
     widen(entry.name, extra, {&size, &compressed});
-    const bool later = (flags & zip::flag_descriptor) != 0 && size == 0 && compressed == 0;
-    if (!later && (size != entry.size || compressed != entry.size))
-      refuse("entry " + shown(entry.name) + " has another size in its local header");
+    if (size != entry.size || compressed != entry.size)
+      refuse(which + " has another size in its local header");
   }
 
   void check_overlap(std::vector<ZipEntry>& entries) const {
