@@ -221,11 +221,11 @@ private:
     std::uint64_t compressed = load<std::uint32_t>(file_, entry.header + 18);
     std::uint64_t size = load<std::uint32_t>(file_, entry.header + 22);
     if ((flags & zip::flag_descriptor) != 0 && size == 0 && compressed == 0) {
-      // The sizes follow the data. PyTorch gives large records the central directory's extra field
-      // here as well, although no number asks for it.
+      // The sizes follow the data. PyTorch gives large records a zip64 field here as well, although
+      // no number asks for it, with what it knows so far.
       for (const std::uint64_t number :
            zip64_numbers(entry.name, extra).value_or(std::vector<std::uint64_t>()))
-        if (number != entry.size && number != entry.header)
+        if (number != 0 && number != entry.size && number != entry.header)
           refuse(which + " has another size in its local header");
       return;
     }
