@@ -82,9 +82,9 @@ void expect_nearest(float value) {
 
 TEST(Convert, RoundsToNearestEvenLikeTheSlowTwin) {
   std::mt19937 random(11);
-  for (int round = 0; round < 200'000; ++round)
+  for (int round = 0; round < 50'000; ++round)
     expect_nearest(std::bit_cast<float>(static_cast<std::uint32_t>(random())));
-  for (std::uint32_t half = 0; half < 65536; half += 3)  // the neighbourhood of every tie
+  for (std::uint32_t half = 0; half < 65536; half += 13)  // the neighbourhood of every tie
     for (const std::uint32_t low : {0x0fffu, 0x1000u, 0x1001u, 0x7fffu, 0x8000u, 0x8001u})
       expect_nearest(std::bit_cast<float>(half << 16 | low));
   for (const float value : {65504.0f, 65519.99f, 65520.0f, 65536.0f, 5.9604645e-8f, 2.9802322e-8f,

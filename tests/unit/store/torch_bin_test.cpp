@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include <gtest/gtest.h>
 
 #include <fg/base/file.hpp>
@@ -132,6 +134,24 @@ TEST(ZipPlan, SaysNumbersAbove4GibInZip64FieldsThatTheReaderFinds) {
     EXPECT_EQ(entry.begin, plan.entries()[index].begin);
     EXPECT_EQ(entry.size, plan.entries()[index].size);
   }
+}
+
+TEST(ZipDirectory, RefusesAnEntryInsideAnother) {
+  ZipPlan plan;
+  plan.add("a/outer", 200);
+  plan.add("a/inner", 0);
+  const ZipPlan::Entry& outer = plan.entries()[0];
+  std::string archive = plan.local_header(outer, 0);
+  const std::uint32_t inside = static_cast<std::uint32_t>(archive.size()) + 8;
+  archive += std::string(8, 'x') + plan.local_header(plan.entries()[1], 0);
+  archive.resize(plan.entries()[1].header, 'x');
+  archive += plan.local_header(plan.entries()[1], 0) + plan.directory({0, 0});
+  EXPECT_EQ(read_zip_directory(bytes_of(archive), "f").size(), 2u);
+
+  std::memcpy(archive.data() + archive.rfind("a/inner") - 4, &inside, 4);
+
+  expect_error(ExitCode::cannot_load, "'a/outer' and 'a/inner' overlap",
+               [&] { read_zip_directory(bytes_of(archive), "f"); });
 }
 
 TEST(ZipPlan, Says65535EntriesAndMoreInAZip64EndRecord) {
