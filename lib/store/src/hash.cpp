@@ -26,10 +26,6 @@ void xxh_check(bool good) {
   if (!good) fail(ExitCode::bug, "XXH3 refused a call");
 }
 
-[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
-  fail(ExitCode::cannot_load, path.string() + ": " + why);
-}
-
 constexpr std::size_t piece = 1 << 20;
 
 }  // namespace
@@ -73,17 +69,18 @@ std::string hash_text(std::string_view text) {
   return hasher.hex();
 }
 
-FileRecord record_of_file(const std::filesystem::path& path) {
+FileRecord record_of_file(const std::filesystem::path& path, ExitCode code) {
+  const auto refuse = [&](const std::string& why) { fail(code, path.string() + ": " + why); };
   const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (descriptor.empty()) refuse(path, "cannot open: " + errno_text(errno));
+  if (descriptor.empty()) refuse("cannot open: " + errno_text(errno));
   struct stat status {};
-  if (::fstat(descriptor.get(), &status) != 0) refuse(path, "cannot stat: " + errno_text(errno));
-  if (!S_ISREG(status.st_mode)) refuse(path, "not a regular file");
+  if (::fstat(descriptor.get(), &status) != 0) refuse("cannot stat: " + errno_text(errno));
+  if (!S_ISREG(status.st_mode)) refuse("not a regular file");
   Hasher hasher;
   for (std::vector<std::byte> buffer(piece);;) {
     const ssize_t count = ::read(descriptor.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) refuse(path, "cannot read: " + errno_text(errno));
+    if (count < 0) refuse("cannot read: " + errno_text(errno));
     if (count == 0) return {hasher.size(), hasher.hex()};
     hasher.update(std::span(buffer).first(static_cast<std::size_t>(count)));
   }

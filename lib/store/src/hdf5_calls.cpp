@@ -1,6 +1,8 @@
 #include "hdf5_calls.hpp"
 
-#include <fg/base/utf8.hpp>
+#include <algorithm>
+
+#include "tensor_list.hpp"
 
 namespace fg::store {
 namespace {
@@ -52,6 +54,9 @@ H5Id make_h5_boolean(const H5Check& h5_check) {
 
 H5Session::H5Session() : lock_(h5_mutex()) {
   const H5Check h5_check{ExitCode::bug, "HDF5"};
+  // Its own clean-up at exit crashes where closing a file has failed; we close all that we open.
+  // Fails only where it was said before.
+  [[maybe_unused]] static const herr_t said = H5dont_atexit();
   h5_check(H5open(), "start the library");
   h5_check(H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr), "silence the library");
   h5_check(H5PLset_loading_state(0), "switch plug-ins off");
@@ -131,15 +136,15 @@ std::string describe_h5_type(hid_t type) {
 }
 
 std::string name_fault(const std::string& name) {
+  const auto is_control = [](char letter) {
+    return static_cast<unsigned char>(letter) < ' ' || letter == '\x7f';
+  };
   if (name.empty()) return "a tensor without a name";
-  if (name.size() > max_tensor_name)
-    return "a tensor name of " + std::to_string(name.size()) + " bytes, the limit is " +
-           std::to_string(max_tensor_name);
-  if (find_invalid_utf8(name) || name.find('\0') != std::string::npos)
-    return "a tensor name that is not UTF-8 text";
+  if (std::ranges::any_of(name, is_control))
+    return "tensor " + shown(name) + " has control characters in its name";
   if (name.find('/') != std::string::npos)
-    return "tensor name '" + name + "' holds a '/', which HDF5 takes for a group";
-  if (name == ".") return "tensor name '.', which HDF5 takes for the group itself";
+    return "tensor " + shown(name) + ": HDF5 takes the '/' in its name for a group";
+  if (name == ".") return "tensor '.': HDF5 takes its name for the group itself";
   return {};
 }
 

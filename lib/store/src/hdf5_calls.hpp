@@ -50,12 +50,8 @@ struct H5Check {
 H5Id make_h5_type(Dtype dtype, const H5Check& h5_check);
 /// "16-bit big-endian float", for messages.
 std::string describe_h5_type(hid_t type);
-/// Why this cannot be a tensor's name in the root group, or nothing.
+/// Why this cannot be a tensor's name in the root group, beyond the rules of check_tensors, or "".
 std::string name_fault(const std::string& name);
-
-inline constexpr int max_tensor_dimensions = 8;
-inline constexpr std::size_t max_tensor_name = 1024;
-inline constexpr std::size_t max_tensors = 1 << 20;
 
 /// What every HDF5 file begins with.
 inline constexpr std::string_view h5_signature("\x89HDF\r\n\x1a\n", 8);

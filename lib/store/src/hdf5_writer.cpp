@@ -1,13 +1,16 @@
-#include <array>
-#include <cstring>
-#include <limits>
-#include <unordered_set>
+#include <algorithm>
+#include <cerrno>
 
-#include <fg/base/failpoint.hpp>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <fg/base/file.hpp>
 #include <fg/store/hdf5.hpp>
 
 #include "hdf5_calls.hpp"
+#include "tensor_list.hpp"
+#include "written_ranges.hpp"
 
 namespace fg::store {
 namespace {
@@ -16,28 +19,22 @@ namespace {
 constexpr hsize_t aligned_from = 65536;
 constexpr hsize_t alignment = 4096;
 
-/// Throws for what create_hdf5 cannot write; returns the bytes of all tensors together.
-std::uint64_t check_tensors(const std::string& path, const std::vector<TensorInfo>& tensors) {
-  constexpr std::uint64_t most = std::uint64_t{1} << 60;
-  const auto refuse = [&](const std::string& why) {
-    fail(ExitCode::cannot_save, path + ": " + why);
-  };
-  if (tensors.size() > max_tensors) refuse("more than " + std::to_string(max_tensors) + " tensors");
-  std::unordered_set<std::string_view> names;
+/// Throws for what create_hdf5 cannot write, before there is a file.
+const std::filesystem::path& checked(const std::filesystem::path& path,
+                                     std::span<const TensorInfo> tensors) {
+  check_tensors(tensors, path.string(), ExitCode::cannot_save);
+  constexpr std::uint64_t most = std::uint64_t{1} << 60;  // all together
   std::uint64_t total = 0;
   for (const TensorInfo& tensor : tensors) {
-    if (const std::string fault = name_fault(tensor.name); !fault.empty()) refuse(fault);
-    if (!names.insert(tensor.name).second) refuse("tensor '" + tensor.name + "' is given twice");
-    if (tensor.shape.size() > max_tensor_dimensions)
-      refuse("tensor '" + tensor.name + "' has " + std::to_string(tensor.shape.size()) +
-             " dimensions, the limit is " + std::to_string(max_tensor_dimensions));
-    const std::optional<std::uint64_t> count = element_count(tensor.shape);
-    if (!count || *count > most / size_of(tensor.dtype) ||
-        total > most - *count * size_of(tensor.dtype))
-      refuse("tensor '" + tensor.name + "' is too large");
-    total += *count * size_of(tensor.dtype);
+    if (const std::string fault = name_fault(tensor.name); !fault.empty())
+      fail(ExitCode::cannot_save, path.string() + ": " + fault);
+    const std::uint64_t size = byte_count(tensor);
+    if (size > most - total)
+      fail(ExitCode::cannot_save,
+           path.string() + ": tensor " + shown(tensor.name) + " is too large");
+    total += size;
   }
-  return total;
+  return path;
 }
 
 H5Id make_access_list(const H5Check& h5_check) {
@@ -46,7 +43,8 @@ H5Id make_access_list(const H5Check& h5_check) {
   h5_check(H5Pset_libver_bounds(list.get(), H5F_LIBVER_V110, H5F_LIBVER_V110), "fix the format");
   h5_check(H5Pset_fclose_degree(list.get(), H5F_CLOSE_SEMI), "fix the way of closing");
   h5_check(H5Pset_alignment(list.get(), aligned_from, alignment), "set the alignment");
-  h5_check(H5Pset_file_locking(list.get(), false, true), "switch file locks off");
+  // The usual driver insists on the real path of a link, and a file in memory has none.
+  h5_check(H5Pset_fapl_stdio(list.get()), "choose the driver");
   return list;
 }
 
@@ -67,14 +65,47 @@ H5Id make_dataset_list(const H5Check& h5_check) {
   return list;
 }
 
+/// A file of no file system, whose holes take no memory.
+class MemoryFile {
+public:
+  explicit MemoryFile(const std::string& path_for_messages)
+      : descriptor_(::memfd_create("hdf5", MFD_CLOEXEC)), name_(path_for_messages) {
+    if (descriptor_.empty()) refuse("make");
+  }
+
+  std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_.get()); }
+  std::uint64_t size() const {
+    struct stat status {};
+    if (::fstat(descriptor_.get(), &status) != 0) refuse("stat");
+    return static_cast<std::uint64_t>(status.st_size);
+  }
+  void read(std::uint64_t offset, std::span<std::byte> out) const {
+    if (::pread(descriptor_.get(), out.data(), out.size(), static_cast<off_t>(offset)) !=
+        static_cast<ssize_t>(out.size()))
+      refuse("read");
+  }
+
+private:
+  [[noreturn]] void refuse(const char* doing) const {
+    fail(ExitCode::cannot_save,
+         name_ + ": cannot " + doing + " a file in memory: " + errno_text(errno));
+  }
+  static void close(int descriptor) { ::close(descriptor); }
+
+  Owned<int, close, -1> descriptor_;
+  std::string name_;
+};
+
 class Hdf5Writer final : public TensorFileWriter {
 public:
   Hdf5Writer(const std::filesystem::path& path, std::vector<TensorInfo> tensors)
-      : tensors_(std::move(tensors)),
-        data_bytes_(check_tensors(path.string(), tensors_)),
-        file_(path) {
-    make_structure();
-    hide_signature();
+      : tensors_(std::move(tensors)), file_(checked(path, tensors_)) {
+    for (const TensorInfo& tensor : tensors_)
+      written_.emplace_back(byte_count(tensor), WrittenRanges::Checksum::none);
+    const MemoryFile structure(path.string());
+    make_structure(structure.path());
+    file_.reserve(structure.size());
+    copy_structure(structure);
   }
 
   std::span<const TensorInfo> tensors() const override { return tensors_; }
@@ -82,20 +113,20 @@ public:
   void finish() override;
 
 private:
-  void make_structure();
+  void make_structure(const std::string& path);
   std::uint64_t make_dataset(hid_t file, const TensorInfo& tensor, hid_t links, hid_t list,
                              const H5Check& h5_check);
-  void hide_signature();
+  void copy_structure(const MemoryFile& structure);
 
   std::vector<TensorInfo> tensors_;
   std::vector<std::uint64_t> offsets_;  // in the file; 0 for an empty tensor
-  std::uint64_t data_bytes_;
-  std::uint64_t written_ = 0;
+  std::vector<WrittenRanges> written_;
   OutputFile file_;
 };
 
-/// All that HDF5 itself writes. Every dataset gets its place here, before any of its bytes.
-void Hdf5Writer::make_structure() {
+/// All that HDF5 itself writes, with a place for every dataset. In memory, since HDF5 does not
+/// survive a disk that is full or fails: it crashes when the process ends.
+void Hdf5Writer::make_structure(const std::string& path) {
   const H5Session session;
   const H5Check h5_check{ExitCode::cannot_save, file_.path().string()};
   const H5Id access = make_access_list(h5_check);
@@ -103,16 +134,11 @@ void Hdf5Writer::make_structure() {
   const H5Id links = h5_check.id(H5Pcreate(H5P_LINK_CREATE), "make a property list");
   h5_check(H5Pset_char_encoding(links.get(), H5T_CSET_UTF8), "set the names' encoding");
   const H5Id list = make_dataset_list(h5_check);
-  // Truncating keeps the file that file_ holds open.
-  H5Id file = h5_check.id(
-      H5Fcreate(file_.path().c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), "create");
-  // A full disk shows here and not inside HDF5, which does not recover from it. Structure needs
-  // less than a page a tensor; what is too much is cut off below.
-  file_.reserve(data_bytes_ + (tensors_.size() + 256) * (alignment + max_tensor_name));
+  H5Id file =
+      h5_check.id(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), "create");
   offsets_.reserve(tensors_.size());
   for (const TensorInfo& tensor : tensors_)
     offsets_.push_back(make_dataset(file.get(), tensor, links.get(), list.get(), h5_check));
-  fail_point("hdf5.before_close");
   h5_check(H5Fclose(file.take()), "close");
 }
 
@@ -127,44 +153,42 @@ std::uint64_t Hdf5Writer::make_dataset(hid_t file, const TensorInfo& tensor, hid
       "describe a shape");
   const H5Id dataset = h5_check.id(
       H5Dcreate2(file, tensor.name.c_str(), type.get(), space.get(), links, list, H5P_DEFAULT),
-      ("create the dataset " + tensor.name).c_str());
+      ("create the dataset " + shown(tensor.name)).c_str());
   if (byte_count(tensor) == 0) return 0;
   const haddr_t offset = H5Dget_offset(dataset.get());
   if (offset == HADDR_UNDEF) fail_h5(h5_check.code, h5_check.path, "place a dataset");
   return offset;
 }
 
-/// Takes the signature away until finish(), and cuts off what was reserved beyond the file's end.
-void Hdf5Writer::hide_signature() {
-  // Superblock of version 3: signature, version, ..., at byte 28 the end of the file.
-  const std::string start = [&] {
-    const MappedFile map(file_.path());
-    FG_CHECK(map.bytes().size() >= 48);
-    return std::string(reinterpret_cast<const char*>(map.bytes().data()), 48);
-  }();
-  FG_CHECK(start.starts_with(h5_signature) && start[8] == 3);
-  std::uint64_t end = 0;
-  std::memcpy(&end, start.data() + 28, sizeof end);
-  FG_CHECK(end >= data_bytes_);
-  std::error_code error;
-  std::filesystem::resize_file(file_.path(), end, error);
-  if (error)
-    fail(ExitCode::cannot_save,
-         file_.path().string() + ": cannot set the size: " + error.message());
-  constexpr std::array<std::byte, 8> nothing{};
-  file_.write_at(0, nothing);
+/// Copies what lies before, between and behind the tensors' places, but the signature.
+void Hdf5Writer::copy_structure(const MemoryFile& structure) {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> places;  // begin and end
+  for (std::size_t i = 0; i < tensors_.size(); ++i)
+    if (const std::uint64_t size = byte_count(tensors_[i]); size != 0)
+      places.emplace_back(offsets_[i], offsets_[i] + size);
+  places.emplace_back(structure.size(), structure.size());
+  std::ranges::sort(places);
+  std::vector<std::byte> buffer;
+  std::uint64_t at = h5_signature.size();
+  for (const auto& [begin, end] : places) {
+    for (; at < begin; at += buffer.size()) {
+      buffer.resize(std::min<std::uint64_t>(begin - at, 1 << 20));
+      structure.read(at, buffer);
+      file_.write_at(at, buffer);
+    }
+    FG_CHECK(at == begin);
+    at = end;
+  }
 }
 
 void Hdf5Writer::write(std::size_t index, std::uint64_t offset, std::span<const std::byte> bytes) {
   FG_CHECK(index < tensors_.size());
-  const std::uint64_t size = byte_count(tensors_[index]);
-  FG_CHECK(offset <= size && bytes.size() <= size - offset);
+  written_[index].add(offset, bytes);
   file_.write_at(offsets_[index] + offset, bytes);
-  written_ += bytes.size();
 }
 
 void Hdf5Writer::finish() {
-  FG_CHECK(written_ == data_bytes_);
+  for (const WrittenRanges& ranges : written_) FG_CHECK(ranges.complete());
   sync_path(file_.path());  // the data is down before the signature says so
   file_.write_at(0, std::as_bytes(std::span(h5_signature)));
   file_.finish();

@@ -66,7 +66,8 @@ void write_manifest(const fs::path& folder, Manifest known) {
     check_size(folder / name, record, ExitCode::cannot_save);
   for (const fs::path& file : files_of(folder, ExitCode::cannot_save)) {
     const std::string name = file.filename().string();
-    if (!known.files.contains(name)) known.files.emplace(name, record_of_file(file));
+    if (!known.files.contains(name))
+      known.files.emplace(name, record_of_file(file, ExitCode::cannot_save));
   }
   const std::string text = manifest_text(known);
   const fs::path beside = folder / ("." + std::string(manifest_name) + ".tmp");

@@ -60,17 +60,17 @@ void require_check(std::string_view text, const Refuse& refuse) {
 }
 
 FileRecord parse_record(const std::string& file, const Json& value, const Refuse& refuse) {
-  if (!is_plain_name(file)) refuse("'" + file + "' is not a plain file name");
+  if (!is_plain_name(file)) refuse(Json(file).dump() + " is not a plain file name");
   if (!value.is_object() || value.size() != 2 || !value.contains("size") ||
       !value.contains("xxh3_128"))
-    refuse("the entry of '" + file + "' must be an object of size and xxh3_128");
+    refuse("the entry of " + Json(file).dump() + " must be an object of size and xxh3_128");
   const Json& size = value.at("size");
   const Json& hash = value.at("xxh3_128");
   if (!size.is_number_unsigned() ||
       size.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max())
-    refuse("the size of '" + file + "' is not a number of bytes");
+    refuse("the size of " + Json(file).dump() + " is not a number of bytes");
   if (!hash.is_string() || !is_hash(hash.get_ref<const std::string&>()))
-    refuse("the xxh3_128 of '" + file + "' is not 32 hexadecimal digits");
+    refuse("the xxh3_128 of " + Json(file).dump() + " is not 32 hexadecimal digits");
   return {size.get<std::uint64_t>(), hash.get<std::string>()};
 }
 
@@ -91,8 +91,10 @@ std::string manifest_text(const Manifest& manifest) {
   const char* separator = "\n";
   for (const auto& [name, record] : manifest.files) {
     if (!is_plain_name(name))
-      fail(ExitCode::cannot_save, std::string(manifest_name) + ": '" + name +
-                                      "' is not a plain file name and cannot be listed");
+      fail(ExitCode::cannot_save,
+           std::string(manifest_name) + ": " +
+               Json(name).dump(-1, ' ', false, Json::error_handler_t::replace) +
+               " is not a plain file name and cannot be listed");
     FG_CHECK(is_hash(record.xxh3_128));
     text += separator;
     text += "  " + Json(name).dump() + ": {\"size\": " + std::to_string(record.size) +

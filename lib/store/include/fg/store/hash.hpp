@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include <fg/base/error.hpp>
+
 namespace fg::store {
 
 /// XXH3-128 of bytes that come in pieces: finds damage, not malice. The same text as xxh128sum's.
@@ -40,7 +42,7 @@ struct FileRecord {
   friend bool operator==(const FileRecord&, const FileRecord&) = default;
 };
 
-/// Reads a regular file once, front to back, in pieces. Error(cannot_load).
-FileRecord record_of_file(const std::filesystem::path& path);
+/// Reads a regular file once, front to back, in pieces. Error(code).
+FileRecord record_of_file(const std::filesystem::path& path, ExitCode code = ExitCode::cannot_load);
 
 }  // namespace fg::store
