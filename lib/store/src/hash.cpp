@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cerrno>
 #include <vector>
 
@@ -77,7 +78,9 @@ FileRecord record_of_file(const std::filesystem::path& path, ExitCode code) {
   if (::fstat(descriptor.get(), &status) != 0) refuse("cannot stat: " + errno_text(errno));
   if (!S_ISREG(status.st_mode)) refuse("not a regular file");
   Hasher hasher;
-  for (std::vector<std::byte> buffer(piece);;) {
+  // A small file needs no buffer of a full piece.
+  const auto expected = static_cast<std::uint64_t>(status.st_size) + 1;
+  for (std::vector<std::byte> buffer(std::min<std::uint64_t>(piece, expected));;) {
     const ssize_t count = ::read(descriptor.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) refuse("cannot read: " + errno_text(errno));
