@@ -27,7 +27,6 @@ void add_original_length(Json& rope, const Rope& parsed) {
 }
 
 Json scaling_from(const Json& parameters, const Rope& parsed) {
-  if (parsed.kind == RopeKind::standard) return nullptr;
   Json scaling = parameters;
   scaling.erase("rope_theta");
   scaling["rope_type"] = name_of(parsed.kind);
@@ -44,14 +43,21 @@ Json parameters_from(const Json* scaling, const Rope& parsed) {
   return parameters;
 }
 
-void add_rope_spelling(Json& config) {
-  const Rope parsed = parse_model_config(config, "config.json").rope;
+/// transformers 4.57 fails on a Mistral model with these kinds of rope and no explicit head_dim.
+void add_head_dim(Json& config, const ModelConfig& parsed) {
+  const bool reads_it = parsed.rope.kind == RopeKind::dynamic || parsed.rope.kind == RopeKind::yarn;
+  if (parsed.family == Family::mistral && reads_it && !config.contains("head_dim"))
+    config["head_dim"] = parsed.head_dim;
+}
+
+void add_rope_spelling(Json& config, const Rope& parsed) {
   const bool had_theta = config.contains("rope_theta");
   const bool had_scaling = has_value(config, "rope_scaling");
   if (has_value(config, "rope_parameters")) {
     const Json parameters = config["rope_parameters"];
     if (!had_theta) config["rope_theta"] = parsed.theta;
-    if (!had_scaling) config["rope_scaling"] = scaling_from(parameters, parsed);
+    if (!had_scaling && parsed.kind != RopeKind::standard)
+      config["rope_scaling"] = scaling_from(parameters, parsed);
     return;
   }
   if (!had_theta && had_scaling) config["rope_theta"] = parsed.theta;
@@ -92,8 +98,10 @@ Json without_fg_object(Json config) {
 }
 
 Json with_both_spellings(Json config) {
+  const ModelConfig parsed = parse_model_config(config, "config.json");
   add_dtype_spelling(config);
-  add_rope_spelling(config);
+  add_rope_spelling(config, parsed.rope);
+  add_head_dim(config, parsed);
   return config;
 }
 
