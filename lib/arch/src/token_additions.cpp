@@ -256,9 +256,9 @@ private:
     NewRow row;
     row.init = NewRow::Init::zero;
     const std::int64_t id = ensure(token, true, row);
-    plan_.notes.push_back("The tokenizer has no pad token; " + in_quotes(token) + " (id " +
-                          std::to_string(id) + (existed ? ", which exists already" : "") +
-                          ") is it now. --skip-default-tokens leaves it out.");
+    plan_.notes.push_back("The tokenizer had no pad token; " + in_quotes(token) + " (id " +
+                          std::to_string(id) + (existed ? ", which existed already" : "") +
+                          ") is the pad token now. --skip-default-tokens leaves it out.");
     move_role(Role::pad, token, id);
   }
 
