@@ -2,11 +2,14 @@
 
 import copy
 import json
+import pathlib
 import subprocess
+import sys
 
 import pytest
 
-from transformers_probe import ask
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from transformers_probe import ask  # noqa: E402
 
 TINY = {
     "vocab_size": 96, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,

@@ -4,13 +4,15 @@ import json
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import jinja2
 import jinja2.ext
 import pytest
 import tokenizers
 
-from transformers_probe import ask
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from transformers_probe import ask  # noqa: E402
 
 CHATML = {
     "eos_token": "<|im_end|>",
