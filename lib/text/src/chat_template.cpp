@@ -1,0 +1,180 @@
+#include <fg/base/failpoint.hpp>
+#include <fg/base/utf8.hpp>
+#include <fg/text/chat_template.hpp>
+
+#include "jinja/interpreter.hpp"
+#include "jinja/parser.hpp"
+#include "jinja/scopes.hpp"
+
+namespace fg::text {
+namespace {
+
+using jinja::Value;
+
+constexpr std::size_t max_source_bytes = std::size_t{1} << 18;
+constexpr int max_json_depth = 64;
+
+std::string at_place(const std::string& name, int line, int column, const std::string& message) {
+  return name + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + message;
+}
+
+/// Turns JSON into values whose strings carry `marks`.
+class Converter {
+public:
+  Converter(jinja::Budget& budget, jinja::Marks marks) : budget_(budget), marks_(marks) {}
+
+  Value convert(const Json& json, int depth = 0) {
+    if (depth > max_json_depth) jinja::limit_failure("the input is nested too deep");
+    switch (json.type()) {
+      case Json::value_t::null:
+        return Value();
+      case Json::value_t::boolean:
+        return Value(json.get<bool>());
+      case Json::value_t::number_integer:
+        return Value(json.get<std::int64_t>());
+      case Json::value_t::number_unsigned:
+        if (json.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX))
+          jinja::limit_failure("an integer of the input does not fit in 64 bits");
+        return Value(json.get<std::int64_t>());
+      case Json::value_t::number_float:
+        return Value(json.get<double>());
+      case Json::value_t::string:
+        return convert_string(json.get_ref<const std::string&>());
+      case Json::value_t::array:
+        return convert_array(json, depth);
+      case Json::value_t::object:
+        return convert_object(json, depth);
+      case Json::value_t::binary:
+      case Json::value_t::discarded:
+        break;
+    }
+    jinja::value_failure("the input holds something that is not JSON");
+  }
+
+  Value convert_string(const std::string& bytes) {
+    if (find_invalid_utf8(bytes)) jinja::value_failure("the input holds text that is not UTF-8");
+    return jinja::make_string(budget_, jinja::Text(bytes, marks_));
+  }
+
+private:
+  bool is_input() const { return (marks_ & jinja::from_input) != 0; }
+
+  Value convert_array(const Json& json, int depth) {
+    jinja::Values items;
+    items.reserve(json.size());
+    for (const Json& item : json) items.push_back(convert(item, depth + 1));
+    const Value list = jinja::make_list(budget_, std::move(items));
+    list.as<jinja::Sequence>().input = is_input();
+    return list;
+  }
+
+  Value convert_object(const Json& json, int depth) {
+    budget_.allocate(json.size() * 4 * sizeof(Value));
+    auto dict = jinja::make_dict();
+    for (const auto& [key, item] : json.items())
+      dict->set(convert_string(key), convert(item, depth + 1));
+    dict->input = is_input();
+    return jinja::dict_value(std::move(dict));
+  }
+
+  jinja::Budget& budget_;
+  jinja::Marks marks_;
+};
+
+std::shared_ptr<const jinja::Dict> variables_of(const ChatInput& input,
+                                                const jinja::Limits& limits) {
+  jinja::Budget budget(limits);
+  Converter from_input(budget,
+                       fault_planted("text.input_unmarked") ? jinja::no_marks : jinja::from_input);
+  Converter own(budget, jinja::no_marks);
+  auto variables = jinja::make_dict();
+  const auto set = [&](const std::string& name, Value value) {
+    variables->set(jinja::make_constant_string(name), std::move(value));
+  };
+  for (const auto& [name, token] : input.special_tokens) set(name, own.convert_string(token));
+  if (!input.extra.is_object() && !input.extra.is_null())
+    jinja::value_failure("the extra variables are not an object");
+  for (const auto& [name, value] : input.extra.items()) set(name, from_input.convert(value));
+  set("messages", from_input.convert(input.messages));
+  set("tools", from_input.convert(input.tools));
+  set("documents", from_input.convert(input.documents));
+  set("add_generation_prompt", Value(input.add_generation_prompt));
+  return variables;
+}
+
+std::vector<ByteSpan> spans_of(const jinja::Text& text, jinja::Marks mark) {
+  std::vector<ByteSpan> spans;
+  std::size_t begin = 0;
+  for (const jinja::Text::Run& run : text.runs()) {
+    if ((run.marks & mark) != 0) {
+      if (!spans.empty() && spans.back().end == begin)
+        spans.back().end = run.end;
+      else
+        spans.push_back({begin, run.end});
+    }
+    begin = run.end;
+  }
+  return spans;
+}
+
+}  // namespace
+
+struct ChatTemplate::Parsed {
+  jinja::Tree tree;
+};
+
+ChatTemplate::ChatTemplate(std::string source, std::string name,
+                           std::shared_ptr<const Parsed> parsed)
+    : source_(std::move(source)),
+      name_(std::move(name)),
+      parsed_(std::move(parsed)),
+      clock_(std::chrono::system_clock::now) {}
+
+void ChatTemplate::set_clock(TemplateClock clock) {
+  clock_ = std::move(clock);
+}
+
+ChatTemplate ChatTemplate::parse(std::string source, std::string name) {
+  if (source.size() > max_source_bytes)
+    fail(ExitCode::cannot_load, name + ": a chat template of " + std::to_string(source.size()) +
+                                    " bytes; at most " + std::to_string(max_source_bytes) +
+                                    " are read");
+  if (const auto at = find_invalid_utf8(source))
+    fail(ExitCode::cannot_load, name + ": not valid UTF-8 at byte " + std::to_string(*at));
+  auto parsed = std::make_shared<Parsed>();
+  try {
+    parsed->tree = jinja::resolve(jinja::parse(source));
+  } catch (const jinja::SyntaxFailure& failure) {
+    throw TemplateError(ExitCode::cannot_load,
+                        at_place(name, failure.line, failure.column, failure.what()), failure.line,
+                        failure.column);
+  }
+  return ChatTemplate(std::move(source), std::move(name), std::move(parsed));
+}
+
+Rendered ChatTemplate::render(const ChatInput& input, const RenderLimits& limits) const {
+  jinja::Limits own;
+  own.steps = limits.steps;
+  own.call_depth = limits.call_depth;
+  own.output_bytes = limits.output_bytes;
+  const auto refuse = [this](const char* message, jinja::Place place) {
+    throw TemplateError(ExitCode::data, at_place(name_, place.line, place.column, message),
+                        place.line, place.column);
+  };
+  std::shared_ptr<const jinja::Dict> variables;
+  try {
+    variables = variables_of(input, own);
+  } catch (const jinja::Failure& failure) {
+    refuse(failure.what(), {});
+  }
+  jinja::Interpreter interpreter(parsed_->tree, std::move(variables), own, clock_);
+  try {
+    const jinja::Text text = interpreter.render();
+    return {text.bytes(), spans_of(text, jinja::from_input), spans_of(text, jinja::in_generation)};
+  } catch (const jinja::Failure& failure) {
+    refuse(failure.what(), interpreter.place());
+  }
+  return {};
+}
+
+}  // namespace fg::text
