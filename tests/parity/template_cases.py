@@ -251,7 +251,6 @@ tools, documents, tools is none, tools is defined, add_generation_prompt
 loop
 loop is defined
 caller is defined
-s.encode('utf8')
 lambda
 1 2
 a b
@@ -294,7 +293,6 @@ in [1]
 1..2
 '\\x4'
 '\\u12'
-'\\ud800'
 "\\
 ~1
 true.x, True, False, None, none, true
@@ -402,7 +400,7 @@ TEMPLATES = [
     # look-ups at load time
     "{% if no %}{{ n|nosuch }}{% endif %}ok", "{% if t %}{{ n|nosuch }}{% endif %}", "{% if no %}{% for x in l %}{{ x|nosuch }}{% endfor %}{% endif %}", "{% if no %}{{ n is nosuch }}{% endif %}ok", "{% if no %}{{ raise_exception('x') }}{% endif %}ok", "{{ raise_exception('a ' ~ n) }}",
     "{{ n }}{{ tools }}{{ documents }}{{ bos_token }}", "{% for m in messages %}{{ '<|' + m.role + '|>' + m['content']|trim + eos_token }}{% endfor %}{% if add_generation_prompt %}x{% endif %}", "{{ messages[0]['content'].split('b')[1] }}{{ messages[5].content }}", "{{ messages[5]['content'] }}", "{{ messages[1:][0].role }}{% set messages = messages[1:] %}{{ messages[0].role }}",
-    "{{ self }}" if False else "{{ namespace }}", "{{ joiner }}", "{% set j = joiner('|') %}{% for x in l %}{{ j() }}{{ x }}{% endfor %}", "{% set c = cycler('a', 'b') %}{{ c.next() }}{{ c.next() }}{{ c.next() }}{{ c.current }}{{ c.reset() }}{{ c.current }}",
+    "{{ namespace }}", "{{ joiner }}{{ cycler }}{{ dict }}", "{% set j = joiner('|') %}{% for x in l %}{{ j() }}{{ x }}{% endfor %}", "{% set c = cycler('a', 'b') %}{{ c.next() }}{{ c.next() }}{{ c.next() }}{{ c.current }}{{ c.reset() }}{{ c.current }}",
     "{% set g = l|map('string') %}{{ g|list }}{{ g|list }}", "{% set g = d|items %}{% for a, b in g %}{{ a }}{% endfor %}{% for a, b in g %}{{ a }}{% endfor %}", "{% set r = l|reverse %}{{ r|first }}{{ r|first }}{{ r|list }}", "{{ (l|map('nosuch')) is defined }}", "{{ l|map('string')|last }}", "{{ l|map('string')|length }}",
-    "{{ l[0] }}{{ l[0:1] }}{{ 1[0:2] }}", "{{ undefined_name[0:1] }}", "{{ d[0:1] }}", "{{ none[0:1] }}",
+    "{{ l[0] }}{{ l[0:1] }}{{ n[0:2] }}", "{{ undefined_name[0:1] }}", "{{ d[0:1] }}", "{{ nil[0:1] }}",
 ]

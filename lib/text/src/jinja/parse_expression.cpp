@@ -243,10 +243,10 @@ ExpressionPtr Parser::parse_primary(bool with_namespace) {
        "'");
 }
 
-bool Parser::at_tuple_end(const char* end_name) const {
+bool Parser::at_tuple_end() const {
   const Token& token = current();
   return token.kind == TokenKind::variable_end || token.kind == TokenKind::block_end ||
-         token.is_op(")") || (end_name != nullptr && token.is_name(end_name));
+         token.is_op(")");
 }
 
 ExpressionPtr Parser::parse_tuple(TupleOptions options) {
@@ -255,7 +255,7 @@ ExpressionPtr Parser::parse_tuple(TupleOptions options) {
   bool is_tuple = false;
   while (true) {
     if (!tuple->operands.empty()) expect_op(",");
-    if (at_tuple_end(options.end_name)) break;
+    if (at_tuple_end()) break;
     tuple->operands.push_back(options.simplified ? parse_primary(options.with_namespace)
                                                  : parse_expression(options.with_conditional));
     if (!current().is_op(",")) break;

@@ -226,7 +226,7 @@ StatementPtr Parser::dispatch_statement() {
 
 StatementPtr Parser::parse_set() {
   StatementPtr statement = make_statement(StatementKind::set, next());
-  statement->targets.push_back(parse_target({.with_namespace = true}));
+  statement->targets.push_back(parse_target(true));
   if (skip_op("=")) {
     statement->expressions.push_back(parse_tuple({}));
     return statement;
@@ -239,9 +239,9 @@ StatementPtr Parser::parse_set() {
 
 StatementPtr Parser::parse_for() {
   StatementPtr statement = make_statement(StatementKind::for_loop, next());
-  statement->targets.push_back(parse_target({.end_name = "in"}));
+  statement->targets.push_back(parse_target());
   expect_name("in");
-  statement->iterable = parse_tuple({.with_conditional = false, .end_name = "recursive"});
+  statement->iterable = parse_tuple({.with_conditional = false});
   if (skip_name("if")) statement->condition = parse_expression();
   statement->recursive = skip_name("recursive");
   statement->body = parse_statements({"endfor", "else"}, false);
@@ -270,7 +270,7 @@ StatementPtr Parser::parse_with() {
   StatementPtr statement = make_statement(StatementKind::with, next());
   while (current().kind != TokenKind::block_end) {
     if (!statement->targets.empty()) expect_op(",");
-    ExpressionPtr target = parse_target({});
+    ExpressionPtr target = parse_target();
     const auto set_parameter = [](auto&& self, Expression& node) -> void {
       node.use = NameUse::parameter;
       for_each_child(node, [&](Expression& child) { self(self, child); });
@@ -357,10 +357,9 @@ ExpressionPtr Parser::parse_target_name() {
   return node;
 }
 
-ExpressionPtr Parser::parse_target(TargetOptions options) {
+ExpressionPtr Parser::parse_target(bool with_namespace) {
   const Token token = current();
-  ExpressionPtr target = parse_tuple(
-      {.simplified = true, .end_name = options.end_name, .with_namespace = options.with_namespace});
+  ExpressionPtr target = parse_tuple({.simplified = true, .with_namespace = with_namespace});
   const auto check = [&](auto&& self, Expression& node) -> void {
     const bool assignable = node.kind == ExpressionKind::name ||
                             node.kind == ExpressionKind::tuple ||

@@ -23,14 +23,9 @@ public:
 
 private:
   friend class Nesting;
-  struct TargetOptions {
-    bool with_namespace = false;
-    const char* end_name = nullptr;
-  };
   struct TupleOptions {
     bool simplified = false;
     bool with_conditional = true;
-    const char* end_name = nullptr;
     bool in_parentheses = false;
     bool with_namespace = false;
   };
@@ -67,7 +62,7 @@ private:
   StatementPtr parse_filter_block();
   StatementPtr parse_generation();
   void parse_signature(Signature& signature);
-  ExpressionPtr parse_target(TargetOptions options);
+  ExpressionPtr parse_target(bool with_namespace = false);
   ExpressionPtr parse_target_name();
   StatementPtr make_statement(StatementKind kind, const Token& token) const;
 
@@ -99,7 +94,7 @@ private:
   std::unique_ptr<CallArguments> parse_arguments();
   void parse_argument(CallArguments& arguments, const Token& open);
   std::string parse_dotted_name();
-  bool at_tuple_end(const char* end_name) const;
+  bool at_tuple_end() const;
   ExpressionPtr make(ExpressionKind kind, const Token& token) const;
   ExpressionPtr make_constant(Value value, const Token& token) const;
   ExpressionPtr finish(ExpressionPtr node) const;

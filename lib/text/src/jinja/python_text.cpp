@@ -148,10 +148,25 @@ private:
                     marks);
         return;
       }
+      case Kind::function:
+        append_function(value.as<Function>().name, marks);
+        return;
       default:
         out_.append("<" + type_name(value) + " object>", marks);
         return;
     }
+  }
+
+  void append_function(const std::string& name, Marks marks) {
+    if (name == "dict")
+      out_.append("<class 'dict'>", marks);
+    else if (name == "namespace" || name == "cycler" || name == "joiner")
+      out_.append("<class 'jinja2.utils." +
+                      std::string(1, static_cast<char>(std::toupper(name[0]))) + name.substr(1) +
+                      "'>",
+                  marks);
+    else
+      out_.append("<function " + name + ">", marks);
   }
 
   Budget& budget_;

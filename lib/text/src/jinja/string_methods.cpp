@@ -46,22 +46,8 @@ Value capitalize(Interpreter& run, const Value& self, const Arguments& arguments
 
 Value swapcase(Interpreter& run, const Value& self, const Arguments& arguments) {
   no_arguments("swapcase", arguments);
-  const Text& text = self.string().text;
-  const Text lower = cased(text, Case::lower);
-  Text result;
-  MarkReader marks(text);
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t begin = at;
-    const char32_t c = next_code_point(text.view(), at);
-    const Marks mark = marks.at(begin);
-    if (is_upper(c))
-      append_cased(result, c, Case::lower, mark);
-    else if (is_lower(c))
-      append_cased(result, c, Case::upper, mark);
-    else
-      result.append(text, begin, at);
-  }
-  return like(run, self, std::move(result));
+  run.budget().scan(self.bytes().size());
+  return like(run, self, swapped_case(self.string().text));
 }
 
 template <bool left, bool right>

@@ -212,6 +212,23 @@ Text capitalized(const Text& text) {
   return result;
 }
 
+Text swapped_case(const Text& text) {
+  Text result;
+  MarkReader marks(text);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    const Marks mark = marks.at(begin);
+    const char32_t c = next_code_point(text.view(), at);
+    if (is_upper(c))
+      append_lower(result, text, begin, at, c, mark);
+    else if (is_lower(c))
+      append_cased(result, c, Case::upper, mark);
+    else
+      result.append(text, begin, at);
+  }
+  return result;
+}
+
 Text justified(const Text& text, std::size_t width, const Text& fill, Side side) {
   const std::size_t points = count_code_points(text.view());
   if (width <= points) return text;

@@ -33,6 +33,7 @@ Text replaced(Interpreter& run, const Text& text, const Text& old, const Text& f
 /// The whole text through one case mapping (upper, fold), or lower with its final sigma.
 Text cased(const Text& text, Case how);
 Text capitalized(const Text& text);
+Text swapped_case(const Text& text);
 /// `text` in the middle (or at a side) of `width` code points.
 enum class Side { left, middle, right };
 Text justified(const Text& text, std::size_t width, const Text& fill, Side side);
