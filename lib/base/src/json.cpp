@@ -34,6 +34,8 @@ public:
     const std::string text = error.what();
     const std::size_t bracket = text.find("] ");
     message_ = bracket == std::string::npos ? text : text.substr(bracket + 2);
+    // What follows quotes the input, which may be megabytes or no text at all.
+    message_ = message_.substr(0, message_.find("; last read"));
     return false;
   }
 

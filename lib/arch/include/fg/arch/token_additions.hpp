@@ -70,8 +70,10 @@ struct TokenizerFiles {
   std::optional<std::string> chat_template;  // chat_template.jinja
 };
 
-/// Reads them with size limits (tokenizer.json: 64 MiB). Error(cannot_load).
-TokenizerFiles read_tokenizer_files(const std::filesystem::path& folder);
+/// Reads them with size limits (tokenizer.json: 64 MiB). `tokenizer_json`, if given, stands for the
+/// file of that name. Error(cannot_load).
+TokenizerFiles read_tokenizer_files(const std::filesystem::path& folder,
+                                    std::optional<std::string> tokenizer_json = std::nullopt);
 
 /// One row of embedding and head that gets a value. Rows from `old_rows` on that are not listed are
 /// zero.
