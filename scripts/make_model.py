@@ -5,7 +5,7 @@ trained on this project's own pages. For the quick start, tests of size and spee
     scripts/make_model.py OUT [--hidden 64] [--layers 2] [--heads 4] [--kv-heads 2] [--vocab 512]
                               [--dtype bfloat16] [--max-shard-size BYTES] [--tied] [--seed 0]
 
-Needs numpy, safetensors and tokenizers, not torch. The same arguments give the same bytes.
+Needs numpy and tokenizers, not torch. The same arguments give the same bytes.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import pathlib
 import sys
 
 import numpy
-import safetensors
 import tokenizers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -81,13 +80,20 @@ def write_weights(folder, options):
         file = "model.safetensors"
         if len(shards) > 1:
             file = f"model-{number:05}-of-{len(shards):05}.safetensors"
-        tensors = {}
+        header, begin = {"__metadata__": {"format": "pt"}}, 0
         for name in names:
-            data = tensor_bytes(name, shapes[name], options.dtype, random)
-            tensors[name] = {"dtype": options.dtype, "shape": list(shapes[name]), "data": data}
+            end = begin + int(numpy.prod(shapes[name])) * item_size
+            kind = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}[options.dtype]
+            header[name] = {"dtype": kind, "shape": shapes[name], "data_offsets": [begin, end]}
             weight_map[name] = file
-            total += len(data)
-        (folder / file).write_bytes(safetensors.serialize(tensors, {"format": "pt"}))
+            total += end - begin
+            begin = end
+        text = json.dumps(header, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)
+        with open(folder / file, "wb") as out:
+            out.write(len(text).to_bytes(8, "little") + text)
+            for name in names:
+                out.write(tensor_bytes(name, shapes[name], options.dtype, random))
     if len(shards) > 1:
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n")
