@@ -17,6 +17,9 @@
 namespace fg::app {
 namespace {
 
+/// The option that arguments beyond a program's own fall to.
+constexpr const char* surplus_name = "surplus arguments";
+
 options::options_description common_options() {
   options::options_description common("Common options");
   auto add = common.add_options();
@@ -67,20 +70,21 @@ void add_mistake(std::string& mistakes, const std::string& what) {
   mistakes += (mistakes.empty() ? "" : "\n") + what;
 }
 
-/// Unknown options are collected, not thrown one by one, so that the user sees all of them.
-std::string unknown_options(const options::parsed_options& parsed,
-                            const std::vector<std::string>& known) {
-  std::string mistakes;
+/// Unknown options and surplus arguments are collected, not thrown one by one, so that the user sees
+/// all of them. The word behind an unknown option may be its value, so then none counts as surplus.
+std::string unknown_words(const options::parsed_options& parsed,
+                          const std::vector<std::string>& known) {
+  std::string unknown, surplus;
   for (const auto& option : parsed.options) {
-    if (!option.unregistered || option.original_tokens.empty()) continue;
+    if (option.original_tokens.empty()) continue;
     const std::string word = option.original_tokens.front();
-    if (!word.starts_with("-"))
-      add_mistake(mistakes, "one argument too many: '" + word + "'");
-    else
-      add_mistake(mistakes, "unknown option '" + word + "'" +
-                                did_you_mean(word.substr(0, word.find('=')), known));
+    if (option.string_key == surplus_name)
+      add_mistake(surplus, "one argument too many: '" + word + "'");
+    else if (option.unregistered)
+      add_mistake(unknown, "unknown option '" + word + "'" +
+                               did_you_mean(word.substr(0, word.find('=')), known));
   }
-  return mistakes;
+  return unknown.empty() ? surplus : unknown;
 }
 
 }  // namespace
@@ -94,6 +98,9 @@ bool is_first_of_launch() {
 std::optional<Arguments> parse_command_line(int argc, char** argv, const Program& program) {
   options::options_description all;
   all.add(program.own).add(program.hidden).add(common_options());
+  all.add_options()(surplus_name, options::value<std::vector<std::string>>(), "");
+  options::positional_options_description positional = program.positional;
+  positional.add(surplus_name, -1);
   namespace style = options::command_line_style;
   constexpr int exact = (style::unix_style & ~style::allow_guessing);
 
@@ -102,11 +109,11 @@ std::optional<Arguments> parse_command_line(int argc, char** argv, const Program
   try {
     const auto parsed = options::command_line_parser(argc, argv)
                             .options(all)
-                            .positional(program.positional)
+                            .positional(positional)
                             .style(exact)
                             .allow_unregistered()
                             .run();
-    mistakes = unknown_options(parsed, option_names(all));
+    mistakes = unknown_words(parsed, option_names(all));
     options::store(parsed, arguments);
     if (arguments.count("help") > 0) {
       if (is_first_of_launch()) print_help(program);

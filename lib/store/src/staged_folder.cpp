@@ -174,7 +174,7 @@ void StagedFolder::check_target() const {
   if (status.type() == fs::file_type::not_found) return;
   if (fs::is_symlink(status)) refuse(target_, "is a symbolic link; name the folder itself");
   if (overwrite_ == Overwrite::no)
-    refuse(target_, "exists; remove it, choose another, or allow it to be overwritten");
+    refuse(target_, "exists; remove it, choose another, or replace it (--overwrite)");
   if (!fs::is_directory(status)) refuse(target_, "exists and is no folder");
   for (fs::directory_iterator entry(target_, error), end; !error && entry != end;
        entry.increment(error))
