@@ -1,5 +1,6 @@
 """Our tokenizer against PyPI's tokenizers: ids, offsets and decoding, on real and made tokenizers."""
 
+import functools
 import json
 import pathlib
 import subprocess
@@ -24,12 +25,13 @@ def real(request, tokenizers_folder, drivers, tmp_path_factory):
     return Driver(drivers, folder, tmp_path_factory.mktemp("driver")), reference, folder
 
 
-def real_text():
+@functools.lru_cache
+def real_text(limit=3_000_000):
     """A few megabytes of what lies on every machine: Python's own library, and licences."""
     library = pathlib.Path(sysconfig.get_paths()["stdlib"])
     texts, size = [], 0
     for path in sorted(library.glob("**/*.py")):
-        if size > 3_000_000:
+        if size > limit:
             break
         if "site-packages" in path.parts:
             continue
@@ -54,8 +56,8 @@ def around_added_tokens(added):
 
 def check(driver, reference, texts):
     ids = expect_equal(driver, reference, texts)
-    expect_equal(driver, reference, texts, special=False, offsets=False)
-    expect_same_decoding(driver, reference, ids)
+    expect_equal(driver, reference, texts[::5], special=False, offsets=False)
+    expect_same_decoding(driver, reference, ids[::4])
 
 
 def test_real_tokenizers_agree_on_random_text(real):
@@ -65,8 +67,44 @@ def test_real_tokenizers_agree_on_random_text(real):
 
 
 def test_real_tokenizers_agree_on_every_code_point(real):
+    driver, reference, folder = real
+    if folder.name == "mistral":
+        return  # the same dress as llama2
+    texts = random_text.every_code_point()
+    expect_equal(driver, reference, texts, offsets=False)
+    check(driver, reference, texts[::7])
+
+
+def test_guarded_text_yields_no_special_token(real):
     driver, reference, _ = real
-    check(driver, reference, random_text.every_code_point())
+    added = added_contents(reference)[:30]
+    texts = random_text.texts(3000, seed=6, added=added) + around_added_tokens(added)
+    whole = [[(0, len(text.encode()))] for text in texts]
+    special = {i for i, token in reference.get_added_tokens_decoder().items() if token.special}
+    ids, _ = driver.encode(texts, special=False, offsets=False, guards=whole)
+    reference.encode_special_tokens = True
+    try:
+        wanted = [e.ids for e in reference.encode_batch_fast(texts, add_special_tokens=False)]
+    finally:
+        reference.encode_special_tokens = False
+    assert ids == wanted
+    assert not any(special & set(found) for found in ids)
+    assert driver.encode(texts, offsets=False, guards=[[(0, 0)]] * len(texts)) == driver.encode(texts, offsets=False)
+
+
+def test_guards_beside_special_tokens_change_nothing(real):
+    driver, reference, _ = real
+    token = added_contents(reference)[1]
+    texts, guards = [], []
+    for left, right in zip(random_text.texts(2000, seed=7), random_text.texts(2000, seed=8)):
+        begin, end = len(left.encode()), len((left + token).encode())
+        texts.append(left + token + right)
+        guards.append([(0, begin), (end, len(texts[-1].encode()))])
+    plain = [not any(t in part for t in added_contents(reference)[:3] for part in text.split(token, 1)) for text in texts]
+    found, unguarded = driver.encode(texts, guards=guards), driver.encode(texts)
+    for i, is_plain in enumerate(plain):
+        if is_plain:
+            assert (found[0][i], found[1][i]) == (unguarded[0][i], unguarded[1][i]), texts[i]
 
 
 def test_real_tokenizers_agree_around_every_added_token(real):
@@ -121,7 +159,6 @@ def test_tiktoken_files_are_refused_with_the_remedy(tokenizers_folder, drivers):
     assert "tiktoken" in done.stderr and "tokenizer.json" in done.stderr
 
 
-GPT2 = None  # ByteLevel's own expression
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
           r"|\s*[\r\n]+|\s+(?!\S)|\s+")
 QWEN2 = LLAMA3.replace("{1,3}", "")
@@ -133,7 +170,6 @@ O200K = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}
          r"\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 DEEPSEEK = [r"[\r\n]", r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕ]+",
             r"\s?[!-/:-~！-／：-～‘-‟　-。]+", r"\s+$", r"[一-龥ࠀ-一가-퟿]+"]
-KIMI = r"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{L}&&[^\p{Han}]]+|\s+"
 
 
 def split(pattern, behavior="isolated", invert=False):
@@ -150,7 +186,7 @@ def byte_level(steps=(), **how):
     return tokenizers.pre_tokenizers.Sequence([*steps, last]) if steps else last
 
 
-def train(pre_tokenizer, normalizer=None, decoder=None, corpus=None, vocab_size=3000, alphabet=True,
+def train(pre_tokenizer, normalizer=None, decoder=None, corpus=None, vocab_size=2000, alphabet=True,
           trainer_options=None, **model):
     made = tokenizers.Tokenizer(tokenizers.models.BPE(**model))
     if normalizer:
@@ -167,7 +203,7 @@ def train(pre_tokenizer, normalizer=None, decoder=None, corpus=None, vocab_size=
 
 
 def training_text():
-    return [text[:4000] for text in real_text()[:120]] + random_text.texts(3000, seed=9)
+    return [text[:2500] for text in real_text()[:60]] + random_text.texts(1200, seed=9)
 
 
 def train_byte_fallback(normalizer, pre_tokenizer, decoder, with_bytes=True, split_words=True, **model):
@@ -255,12 +291,13 @@ def add_tokens(made):
 def test_made_tokenizers_agree(name, make, drivers, tmp_path):
     made = make()
     path = tmp_path / "tokenizer.json"
-    texts = random_text.texts(600, seed=3) + [t[:3000] for t in real_text()[::40]]
+    texts = random_text.texts(400, seed=3) + [t[:2000] for t in real_text()[::40]]
     for round in range(2):
         path.write_text(made.to_str())
         reference = tokenizers.Tokenizer.from_str(path.read_text())
         check(Driver(drivers, path, tmp_path), reference, texts)
-        check(Driver(drivers, path, tmp_path, "--pcre2-only"), reference, texts[:200])
+        if round == 0 and "Regex" in path.read_text():
+            check(Driver(drivers, path, tmp_path, "--pcre2-only"), reference, texts)
         # Once more with added tokens of every kind, and offsets trimmed.
         add_tokens(made)
         processors = tokenizers.processors
@@ -268,4 +305,4 @@ def test_made_tokenizers_agree(name, make, drivers, tmp_path):
             ("<|im_start|>", made.token_to_id("<|im_start|>")), ("<|im_end|>", made.token_to_id("<|im_end|>"))])
         made.post_processor = processors.Sequence([processors.ByteLevel(trim_offsets=True), template])
         contents = [content for content, _ in ADDED]
-        texts = random_text.texts(600, seed=4, added=contents) + around_added_tokens(contents)
+        texts = random_text.texts(400, seed=4, added=contents) + around_added_tokens(contents)

@@ -62,7 +62,6 @@ Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, BpeSett
 
 void Bpe::index_merges(const std::vector<Merge>& merges) {
   slots_.assign(std::bit_ceil(merges.size() + merges.size() / 2 + 2), Slot{});
-  // Test fault: later merges win.
   const bool reversed = fault_planted("text.merge_order");
   for (std::uint32_t rank = 0; rank < merges.size(); ++rank) {
     const std::uint64_t pair = pair_of(merges[rank].left, merges[rank].right);

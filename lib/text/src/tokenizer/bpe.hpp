@@ -120,7 +120,6 @@ private:
   std::vector<Slot> slots_;                     // open addressing, a power of two
   std::array<TokenId, 256> byte_tokens_{};      // byte level: of each byte's letter; else ASCII
   std::array<TokenId, 256> fallback_tokens_{};  // <0x00> to <0xFF>
-  bool has_fallback_ = false;
   bool cuts_words_ = false;
   bool may_cache_ = true;
   bool counts_letters_ = false;

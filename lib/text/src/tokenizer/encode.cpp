@@ -52,6 +52,7 @@ private:
   static std::size_t size(Range range) { return range.end - range.begin; }
 
   bool is_guarded(Range place) const {
+    if (tokenizer_.ignores_guards) return false;
     const auto after =
         std::partition_point(options_.guarded.begin(), options_.guarded.end(),
                              [&](const ByteSpan& span) { return span.end <= place.begin; });

@@ -66,8 +66,9 @@ struct Tokenizer::Impl {
   tok::Decoder decoder;
   tok::AddedTokenMatcher raw_matcher, normalized_matcher;
   bool normalized_has_special = false;
-  bool ignores_special = false;  // a planted fault of the tests
-  std::optional<tok::Bpe> bpe;   // refers to model_vocabulary
+  bool ignores_special = false;  // planted faults of the tests
+  bool ignores_guards = false;
+  std::optional<tok::Bpe> bpe;  // refers to model_vocabulary
 
   mutable tok::ScratchPool pool;
 

@@ -76,8 +76,8 @@ Tokenizer::Impl::Impl(std::string_view text, const std::string& name, bool use_k
     if (token.special) special.push_back(token.id);
   bpe.emplace(model_vocabulary, file.merges, settings_, pre_tokenizer.is_byte_level(), special,
               pre_tokenizer.lone_metaspace());
-  // Test fault: special tokens are plain text.
   ignores_special = fault_planted("text.special_token");
+  ignores_guards = fault_planted("text.guarded_span");
 }
 
 void Tokenizer::Impl::read_model(const JsonPart& model, tok::TokenizerFile& file) {
@@ -112,7 +112,8 @@ void Tokenizer::Impl::add_token(const JsonPart& part) {
   if (token.content.size() > max_added_bytes)
     part.refuse("content of " + std::to_string(token.content.size()) + " bytes, more than " +
                 std::to_string(max_added_bytes));
-  if (added_by_content.contains(token.content)) part.refuse(in_quotes(token.content) + " comes twice");
+  if (added_by_content.contains(token.content))
+    part.refuse(in_quotes(token.content) + " comes twice");
   token.id = model_vocabulary.find(token.content);
   if (token.id == tok::no_token) {
     token.id = static_cast<tok::TokenId>(size());
@@ -147,7 +148,8 @@ void Tokenizer::Impl::index_added_tokens(const std::string& place) {
     normalizer.run(section, scratch);
     const std::string text(section.text());
     if (text.empty())
-      fail(ExitCode::cannot_load, place + ": " + in_quotes(token.content) + " normalizes to nothing");
+      fail(ExitCode::cannot_load,
+           place + ": " + in_quotes(token.content) + " normalizes to nothing");
     if (const auto [other, is_new] = seen.emplace(text, token.content); !is_new)
       fail(ExitCode::cannot_load, place + ": " + in_quotes(token.content) + " and " +
                                       in_quotes(other->second) + " are the same once normalized");
