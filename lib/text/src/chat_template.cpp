@@ -157,6 +157,8 @@ Rendered ChatTemplate::render(const ChatInput& input, const RenderLimits& limits
   own.steps = limits.steps;
   own.call_depth = limits.call_depth;
   own.output_bytes = limits.output_bytes;
+  own.allocated_bytes = limits.memory_bytes;
+  own.scanned_bytes = 2 * limits.memory_bytes;
   const auto refuse = [this](const char* message, jinja::Place place) {
     throw TemplateError(ExitCode::data, at_place(name_, place.line, place.column, message),
                         place.line, place.column);

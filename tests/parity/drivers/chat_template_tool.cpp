@@ -1,6 +1,7 @@
 // Renders chat templates: one JSON object a line in, one a line out.
-// {"template", "messages", "tools", "documents", "add_generation_prompt", "special_tokens", "extra", "now",
-// "limits"} gives {"text", "from_input", "generation"} or {"error", "code", "line", "column"}.
+// {"template", "messages", "tools", "documents", "add_generation_prompt", "special_tokens",
+// "extra", "now", "limits"} gives {"text", "from_input", "generation"} or {"error", "code", "line",
+// "column"}.
 #include <chrono>
 #include <cstdio>
 #include <iostream>
@@ -51,7 +52,10 @@ Json answer(const Json& request) {
             {"line", error.line()},
             {"column", error.column()}};
   } catch (const fg::Error& error) {
-    return {{"error", error.what()}, {"code", static_cast<int>(error.code())}, {"line", 0}, {"column", 0}};
+    return {{"error", error.what()},
+            {"code", static_cast<int>(error.code())},
+            {"line", 0},
+            {"column", 0}};
   }
 }
 

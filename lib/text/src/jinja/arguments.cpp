@@ -16,8 +16,9 @@ Bound::Bound(const char* function, const Arguments& arguments,
     given_[i] = true;
   }
   for (const auto& [name, value] : arguments.keywords) {
-    const auto* at = std::find_if(names.begin(), names.end(),
-                                  [&](const char* own) { return name.bytes() == own; });
+    const std::string& wanted = name.bytes();
+    const auto* at =
+        std::find_if(names.begin(), names.end(), [&](const char* own) { return wanted == own; });
     if (at == names.end() || !keywords_allowed)
       type_failure(who + " got an unexpected keyword argument '" + name.bytes() + "'");
     const auto index = static_cast<std::size_t>(at - names.begin());

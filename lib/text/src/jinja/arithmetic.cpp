@@ -144,6 +144,19 @@ Value real_result(BinaryOperator op, double a, double b) {
   return Value();
 }
 
+Text repeat_text(const Text& text, std::size_t times) {
+  if (text.runs().empty()) {
+    std::string bytes;
+    bytes.reserve(text.size() * times);
+    if (!text.empty())
+      for (std::size_t i = 0; i < times; ++i) bytes += text.bytes();
+    return Text(bytes);
+  }
+  Text result;
+  for (std::size_t i = 0; i < times; ++i) result.append(text);
+  return result;
+}
+
 Value repeat(Interpreter& run, const Value& value, std::int64_t count) {
   const auto times = static_cast<std::size_t>(std::max<std::int64_t>(count, 0));
   if (value.is(Kind::string)) {
@@ -151,10 +164,7 @@ Value repeat(Interpreter& run, const Value& value, std::int64_t count) {
     if (!text.empty() && times > max_string_bytes / text.size())
       limit_failure("a repeated string is longer than " + std::to_string(max_string_bytes) +
                     " bytes");
-    Text result;
-    if (!text.empty())
-      for (std::size_t i = 0; i < times; ++i) result.append(text);
-    return run.string(std::move(result), value.string().markup);
+    return run.string(repeat_text(text, times), value.string().markup);
   }
   const Values& items = value.sequence().items;
   if (!items.empty() && times > max_string_bytes / items.size())

@@ -13,8 +13,8 @@ struct Limits {
   int call_depth = 64;          // macros and recursive loops inside each other
   int evaluation_depth = 1500;  // nodes of the tree inside each other, over all calls
   std::size_t output_bytes = std::size_t{8} << 20;
-  std::size_t allocated_bytes = std::size_t{1} << 30;  // all strings and lists ever made
-  std::size_t scanned_bytes = std::size_t{8} << 30;    // read by searches and comparisons
+  std::size_t allocated_bytes = std::size_t{512} << 20;  // all strings and lists ever made
+  std::size_t scanned_bytes = std::size_t{1} << 30;      // read by searches and comparisons
 };
 
 /// Counts what a rendering uses and refuses it beyond the limits, so that no template takes

@@ -1,5 +1,7 @@
 #include "jinja/interpreter.hpp"
 
+#include <fg/base/failpoint.hpp>
+
 #include "jinja/attributes.hpp"
 #include "jinja/iteration.hpp"
 #include "jinja/operators.hpp"
@@ -371,6 +373,7 @@ Interpreter::Flow Interpreter::run_loop(const Statement& statement, const Value&
 /// continue.
 Interpreter::Flow Interpreter::loop_items(const Statement& statement, LoopContext& loop,
                                           const std::shared_ptr<LoopContext>& shared, bool& ran) {
+  static const bool else_lost = fault_planted("text.else_after_continue_lost");
   const Expression* const outer = at_expression_;
   while (loop.advance(*this)) {
     budget_.step();
@@ -382,7 +385,7 @@ Interpreter::Flow Interpreter::loop_items(const Statement& statement, LoopContex
     at_statement_ = &statement;
     at_expression_ = outer;
     if (flow == Flow::break_loop) break;
-    if (flow == Flow::next) ran = true;
+    if (flow == Flow::next || else_lost) ran = true;
   }
   return Flow::next;
 }

@@ -28,7 +28,7 @@ public:
     if (at_ >= text.size()) return std::nullopt;
     const std::size_t begin = at_;
     next_code_point(text.bytes(), at_);
-    return run.string(text.slice(begin, at_), value_.string().markup);
+    return run.string(text.slice(begin, at_));  // plain, also of markup
   }
 
 private:

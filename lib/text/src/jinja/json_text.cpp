@@ -104,16 +104,17 @@ private:
   void new_line(Marks marks) {
     if (!style_.indent) return;
     out_.append("\n", marks);
-    for (int i = 0; i < level_; ++i) out_.append(*style_.indent);
+    for (int i = 0; i < level_; ++i) append_marked(*style_.indent, marks);
   }
 
   void separate(bool first, Marks marks) {
-    if (!first) {
-      Text separator = style_.item_separator;
-      separator.mark(marks);
-      out_.append(separator);
-    }
+    if (!first) append_marked(style_.item_separator, marks);
     new_line(marks);
+  }
+
+  void append_marked(Text text, Marks marks) {
+    text.mark(marks);
+    out_.append(text);
   }
 
   void write_list(const Sequence& list, Marks marks) {
@@ -150,7 +151,7 @@ private:
       separate(first, marks);
       first = false;
       write_key(key, marks);
-      out_.append(style_.key_separator);
+      append_marked(style_.key_separator, marks);
       write(value, marks);
     }
     --level_;

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string_view>
 
+#include <fg/base/failpoint.hpp>
+
 #include "jinja/unicode.hpp"
 
 namespace fg::text::jinja {
@@ -117,7 +119,7 @@ private:
         if (!is_space(previous_code_point(text_, before)) || before < begin) break;
         cut = before;
       }
-    } else if (sign == Sign::none && strips_line) {
+    } else if (sign == Sign::none && strips_line && !lstrip_off_) {
       cut = start_of_blank(begin, end);
     }
     if (cut > begin) push(TokenKind::data, text_.substr(begin, cut - begin), begin);
@@ -410,6 +412,7 @@ private:
   int column_ = 1;
   int line_ = 1;
   bool line_starting_ = true;
+  bool lstrip_off_ = fault_planted("text.lstrip_off");
   std::vector<Token> tokens_;
 };
 

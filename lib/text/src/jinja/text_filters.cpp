@@ -150,11 +150,9 @@ Value truncate(Interpreter& run, const Value& value, const Arguments& arguments)
   const auto end_points = static_cast<std::int64_t>(need_string(end, "the end of truncate").points);
   if (length < end_points || leeway < 0)
     throw Failure(FailureKind::assertion, "truncate: the length must leave room for the end");
-  if (value.is(Kind::undefined)) return value;
+  const std::int64_t size = length_of(run, value);
+  if (size <= leeway || size - leeway <= length) return value;
   const String& string = need_string(value, "the value to truncate");
-  if (static_cast<std::int64_t>(string.points) <= leeway ||
-      static_cast<std::int64_t>(string.points) - leeway <= length)
-    return value;
   Text cut = string.text.slice(
       0, byte_offset(string.text.view(), static_cast<std::size_t>(length - end_points)));
   if (!is_true(bound.get(1, Value(false))))

@@ -58,6 +58,7 @@ struct RenderLimits {
   std::int64_t steps = 1'000'000;
   int call_depth = 64;
   std::size_t output_bytes = std::size_t{8} << 20;
+  std::size_t memory_bytes = std::size_t{512} << 20;  // of all strings and lists ever made
 };
 
 using TemplateClock = std::function<std::chrono::system_clock::time_point()>;
