@@ -33,7 +33,7 @@ function(fg_add_library name)
   add_library(fg::${name}_private ALIAS fg_${name}_private)
   target_include_directories(fg_${name}_private INTERFACE src)
   target_link_libraries(fg_${name}_private INTERFACE fg::${name} ${arg_PRIVATE_LINKS})
-  if(NOT FG_BUILD_TESTS)
+  if(NOT FG_BUILD_TESTS OR FG_SANITIZE)
     return()
   endif()
   # Each public header must compile on its own.
