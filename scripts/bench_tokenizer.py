@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Times our tokenizer and PyPI's `tokenizers` on the same texts, turn by turn in one run.
 
-    scripts/bench_tokenizer.py FOLDER... [--texts FILE...] [--repeats N] [--bench build/tests/tokenizer_bench]
+    scripts/bench_tokenizer.py FOLDER... [--texts FILE... | --megabytes N] [--repeats N] [--bench build/tests/tokenizer_bench]
 
-FOLDER: one with a tokenizer.json, or tokenizer.json.xz. Texts: by default Python's own library, about 8 MB.
+FOLDER: one with a tokenizer.json, or tokenizer.json.xz. Texts: by default Python's own library.
 Prints tokens a second on one thread and on all cores, and the ratios: by the clock, and of processor time, which
 other work on the machine disturbs less."""
 
@@ -79,11 +79,13 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("folders", nargs="+", type=pathlib.Path)
     options.add_argument("--texts", nargs="*", type=pathlib.Path)
+    options.add_argument("--megabytes", type=float, default=8, help="of Python's own library (8)")
     options.add_argument("--repeats", type=int, default=3)
     root = pathlib.Path(__file__).resolve().parent.parent
     options.add_argument("--bench", type=pathlib.Path, default=root / "build" / "tests" / "tokenizer_bench")
     chosen = options.parse_args()
-    texts = [p.read_bytes().decode(errors="replace") for p in chosen.texts] if chosen.texts else default_texts()
+    texts = [p.read_bytes().decode(errors="replace") for p in chosen.texts] if chosen.texts \
+        else default_texts(chosen.megabytes * 1e6)
     size, cores = sum(len(t.encode()) for t in texts), os.cpu_count()
     print(f"{len(texts)} texts, {size / 1e6:.1f} MB, {cores} cores, best of {chosen.repeats}, "
           f"{time.strftime('%Y-%m-%d %H:%M')}")

@@ -3,6 +3,7 @@
 import functools
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import sysconfig
@@ -148,7 +149,10 @@ def test_sentencepiece_models_become_the_real_tokenizer(tokenizers_folder, drive
 
         sentencepiece = pytest.importorskip("sentencepiece", reason="[hf] no sentencepiece")
         model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-        plain = [t for t in texts if "<" not in t and t and t[0] not in " ▁" and "\0" not in t]
+        # transformers 5 ranks merges by id, SentencePiece by score: they differ on runs of blanks alone, whose pieces
+        # have low ids and the lowest score.
+        plain = [t for t in texts if "<" not in t and not re.search("^[ ▁]|[ ▁]{2}|\0", t)]
+        assert len(plain) > 500
         assert driver.encode(plain, special=False, offsets=False)[0] == model.encode(plain)
 
 
