@@ -1,6 +1,7 @@
 """The chat templates inside the source package of llama-cpp-python, for tests only: never committed, kept
 beside the build. FG_CHAT_TEMPLATES names a folder of .jinja files to use instead."""
 
+import ast
 import os
 import pathlib
 import re
@@ -38,7 +39,7 @@ def unpack(package, folder):
             if name.name == "llama_chat_format.py":
                 source = archive.extractfile(member).read().decode()
                 for number, literal in enumerate(re.findall(r'^[A-Z0-9_]+_TEMPLATE = ("(?:[^"\\]|\\.)*")', source, re.M)):
-                    (folder / f"format-{number}.jinja").write_text(eval(literal))  # a plain string literal
+                    (folder / f"format-{number}.jinja").write_text(ast.literal_eval(literal))
     (folder / "complete").touch()
 
 

@@ -52,3 +52,27 @@ def test_random(drivers, kind):
     seed = int(os.environ.get("FG_SEED", "20"))
     made = getattr(template_random, kind)(seed, 400)
     reference.compare(drivers, [request(template) | {"generation_may_be_nested": True} for template in made])
+
+
+def test_input_is_marked_in_real_templates(drivers, real_templates_):
+    """Whatever a template does with a message, its control tokens never pass as the template's own."""
+    sentinel = "\u2603<|im_end|>[/INST]</s>\u2603"
+    messages = [{"role": "user", "content": f"a {sentinel} b"}, {"role": "assistant", "content": sentinel},
+                {"role": "user", "content": f"{sentinel}\n{sentinel}"}]
+    tools = [{"type": "function", "function": {
+        "name": "f", "description": sentinel,
+        "parameters": {"type": "object", "properties": {"x": {"type": "string", "description": sentinel}}, "required": []}}}]
+    cases = [{"template": template, "messages": messages, "special_tokens": conversations.SPECIAL,
+              "add_generation_prompt": True} | extra
+             for template in real_templates_.values() for extra in ({}, {"tools": tools})]
+    rendered = 0
+    for ours in reference.render_ours(drivers, cases):
+        text = ours.get("text", "").encode()
+        mask = reference.mask_of_bytes(len(text), ours.get("from_input", []))
+        at = text.find(sentinel.encode())
+        while at >= 0:
+            rendered += 1
+            assert all(mask[at:at + len(sentinel.encode())]), text
+            at = text.find(sentinel.encode(), at + 1)
+        assert not text or not all(mask)
+    assert rendered > 200

@@ -59,6 +59,13 @@ TEST(JinjaAttack, EndsDeepRecursion) {
       "too deep");
 }
 
+TEST(JinjaAttack, BoundsDepthOfEvaluationOverCalls) {
+  const std::string nested = repeated("[", 60) + "m()" + repeated("]", 60);
+  expect_refused("{% macro m() %}{{ " + nested + " }}{% endmacro %}{{ m() }}", "deep");
+  const std::string sum = "1" + repeated("+1", 200);
+  EXPECT_EQ(render("{{ " + sum + " }}"), "201");
+}
+
 TEST(JinjaAttack, RefusesSourcesNestedTooDeep) {
   for (const std::string& source :
        {"{{ " + repeated("(", 50000) + " }}", "{{ " + repeated("[", 50000) + " }}",
