@@ -66,6 +66,13 @@ TEST(JinjaAttack, BoundsDepthOfEvaluationOverCalls) {
   EXPECT_EQ(render("{{ " + sum + " }}"), "201");
 }
 
+TEST(JinjaAttack, RefusesScopesWithTooManyNames) {
+  std::string source;
+  for (int i = 0; i < 5000; ++i)
+    source += "{% if a %}{% set x" + std::to_string(i) + " = 1 %}{% endif %}";
+  expect_error(ExitCode::cannot_load, "1000 names", [&] { render(source); });
+}
+
 TEST(JinjaAttack, RefusesSourcesNestedTooDeep) {
   for (const std::string& source :
        {"{{ " + repeated("(", 50000) + " }}", "{{ " + repeated("[", 50000) + " }}",

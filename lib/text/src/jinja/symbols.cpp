@@ -132,13 +132,21 @@ void Symbols::declare_parameter(const std::string& name) {
 
 void Symbols::store(const std::string& name) {
   stores_.insert(name);
+  check_size();
   if (entries_.contains(name)) return;
   const int outer = parent_ == nullptr ? -1 : parent_->find_level(name);
   entries_[name] = outer >= 0 ? Entry{Source::alias, outer} : Entry{Source::missing};
 }
 
+void Symbols::check_size() const {
+  // Each if copies the table, so this also bounds the time to load a template.
+  if (entries_.size() > max_names)
+    throw SyntaxFailure("a scope has more than " + std::to_string(max_names) + " names", 1, 1);
+}
+
 void Symbols::load(const std::string& name) {
   if (find_level(name) < 0) entries_[name] = {Source::resolve};
+  check_size();
 }
 
 void Symbols::visit(const Expression& node, bool as_parameter) {

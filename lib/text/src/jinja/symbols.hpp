@@ -8,6 +8,8 @@
 
 namespace fg::text::jinja {
 
+inline constexpr std::size_t max_names = 1000;  // in one scope
+
 /// The names of one scope and where each gets its value on entering, as jinja2's Symbols. A name
 /// that is first read comes from outside; one that is first stored starts without a value.
 class Symbols {
@@ -35,6 +37,7 @@ public:
 private:
   void store(const std::string& name);
   void load(const std::string& name);
+  void check_size() const;
   void visit_if(const Statement& statement);
   void merge_branches(const Symbols (&branches)[3]);
 
