@@ -27,20 +27,21 @@ for row in "${rows[@]}"; do
   command=$(cut -d'`' -f4 <<< "$row")
   [ $# -eq 0 ] || [[ " $* " == *" $fault "* ]] || continue
   case $command in
-    ctest\ *) words=(ctest --test-dir build --no-tests=ignore "${command#ctest }") ;;
-    pytest\ *) words=(python -m pytest -q -x -p no:cacheprovider "${command#pytest }") ;;
+    ctest\ *) words="ctest --test-dir build --no-tests=ignore ${command#ctest }" ;;
+    pytest\ *) words="python -m pytest -q -x -p no:cacheprovider ${command#pytest }" ;;
     *) echo "$fault: no test named"; status=1; continue ;;
   esac
   # shellcheck disable=SC2086  # the table's words are meant to be split
-  if FG_PLANT=$fault ${words[*]} > build/planted.log 2>&1; then
-    printf '  NOT CAUGHT  %-36s %s\n' "$fault" "$command"
-    status=1
-  elif [ $? -gt 4 ] && [[ $command == pytest* ]]; then
-    printf '  NO TEST     %-36s %s\n' "$fault" "$command"
-    status=1
-  else
-    printf '  caught      %-36s %s\n' "$fault" "$command"
+  FG_PLANT=$fault $words > build/planted.log 2>&1
+  code=$?
+  # ctest ends with 8 and pytest with 1 when a test failed; anything else is no test that caught it.
+  if { [[ $command == ctest* ]] && [ $code -eq 8 ]; } || { [[ $command == pytest* ]] && [ $code -eq 1 ]; }
+  then
+    printf '  caught      %-32s %s\n' "$fault" "$command"
     caught=$((caught + 1))
+  else
+    printf '  NOT CAUGHT  %-32s %s (exit %d)\n' "$fault" "$command" $code
+    status=1
   fi
 done
 echo "$caught planted faults caught"

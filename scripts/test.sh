@@ -43,7 +43,7 @@ mkdir -p "$results"
 run "C++ tests" ctest --test-dir build -j "$jobs" --output-on-failure --progress --no-tests=error \
   --output-junit results/ctest.xml
 run "tests against packages we did not write" \
-  python -m pytest tests -q -p no:cacheprovider --junitxml "$results/pytest.xml"
+  python -m pytest tests -q -p no:cacheprovider -n "$jobs" --dist loadfile --junitxml "$results/pytest.xml"
 
 if [ -z "$quick" ]; then
   step "build with sanitizers"

@@ -16,10 +16,10 @@ PACKAGE = "llama-cpp-python==0.3.36"
 def download(folder):
     """Fills `folder`; False where the package cannot be had."""
     with tempfile.TemporaryDirectory() as scratch:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python",
                    "--dest", scratch, PACKAGE]
         try:
-            run = subprocess.run(command, capture_output=True, timeout=300)
+            run = subprocess.run(command, capture_output=True, timeout=180)
         except subprocess.TimeoutExpired:
             return False
         packages = list(pathlib.Path(scratch).glob("*.tar.gz"))
