@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-pytest.importorskip("transformers")
+pytest.importorskip("transformers", reason="[hf] transformers is not installed")
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import real_templates  # noqa: E402
 import template_cases  # noqa: E402

@@ -79,6 +79,7 @@ def in_transformers_4(folder, transformers4):
                                               ("llama3", 128256, [128001, 128256])])
 def test_chatml_on_a_base_model(
         hf, tiny_models, transformers4, convert, chatml, tmp_path, name, first, eos):
+    import tokenizers
     import torch
 
     source = tiny_models(name)
@@ -97,7 +98,8 @@ def test_chatml_on_a_base_model(
     assert text == CHATML + "<|im_start|>assistant\n"
     by_four = in_transformers_4(tmp_path / "hf", transformers4)
     assert by_four["chat"] == text and by_four["eos_id"] == first and by_four["pad_id"] == first + 2
-    assert by_four["ids"] == tokenizer("Hello <|im_start|>x<|im_end|>").input_ids
+    by_file = tokenizers.Tokenizer.from_file(str(tmp_path / "hf/tokenizer.json"))
+    assert by_four["ids"] == by_file.encode("Hello <|im_start|>x<|im_end|>").ids
 
     old = hf.AutoModelForCausalLM.from_pretrained(source, dtype="auto").state_dict()
     model = hf.AutoModelForCausalLM.from_pretrained(tmp_path / "hf", dtype="auto")

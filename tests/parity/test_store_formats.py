@@ -10,8 +10,8 @@ import zipfile
 
 import pytest
 
-safetensors = pytest.importorskip("safetensors.torch")
-torch = pytest.importorskip("torch")
+safetensors = pytest.importorskip("safetensors.torch", reason="[hf] safetensors.torch is not installed")
+torch = pytest.importorskip("torch", reason="[hf] torch is not installed")
 
 DTYPES = {
     "bool": torch.bool, "uint8": torch.uint8, "int8": torch.int8, "int16": torch.int16,
@@ -211,7 +211,7 @@ def test_our_bin_file_does_not_depend_on_the_order_or_size_of_pieces(tool, tmp_p
 
 def test_zip64_file_of_torch_is_read_and_ours_is_loaded_by_torch(tool, listing, tmp_path):
     if "FG_BIG_FILES" not in os.environ or shutil.disk_usage(tmp_path).free < 14 << 30:
-        pytest.skip("files of 4 GiB are tried with FG_BIG_FILES=1 and 14 GB of disk")
+        pytest.skip("[big-files] files of 4 GiB are tried with FG_BIG_FILES=1 and 14 GB of disk")
     big = torch.zeros((4 << 30) + 5, dtype=torch.int8)
     big[-1] = 7
     torch.save({"big": big, "small": torch.ones(3)}, tmp_path / "a.bin")
@@ -283,7 +283,7 @@ def model_state():
 def test_shards_and_index_are_those_of_hugging_face(
     tool, listing, tmp_path, option, package_name, max_bytes
 ):
-    hub = pytest.importorskip("huggingface_hub")
+    hub = pytest.importorskip("huggingface_hub", reason="[hf] huggingface_hub is not installed")
     state = model_state()
     torch.save(state, tmp_path / "a.bin")
     base, extension = package_name.split(".")
@@ -304,7 +304,7 @@ def test_shards_and_index_are_those_of_hugging_face(
 
 
 def test_our_folders_load_in_transformers(tool, tmp_path):
-    transformers = pytest.importorskip("transformers")
+    transformers = pytest.importorskip("transformers", reason="[hf] transformers is not installed")
     config = transformers.LlamaConfig(
         hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, vocab_size=100,

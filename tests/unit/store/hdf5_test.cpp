@@ -122,7 +122,7 @@ TEST(Hdf5, SurvivesEveryStageOfAFullDisk) {
   const std::filesystem::path disk = folder / "disk";
   std::filesystem::create_directory(disk);
   if (::mount("none", disk.c_str(), "tmpfs", 0, "size=4m") != 0)
-    GTEST_SKIP() << "needs root for a small disk";
+    GTEST_SKIP() << "[mount] needs root for a small disk";
   int refused = 0;
   for (std::uint64_t size = 1 << 20; size < (6 << 20); size += 200'000) {
     try {

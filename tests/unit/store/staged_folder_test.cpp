@@ -188,7 +188,7 @@ struct Kill {
 };
 
 TEST(StagedFolder, IsWholeOrAbsentWhenKilledAtAnyFailpoint) {
-  if (!failpoints_built) GTEST_SKIP() << "built without failpoints";
+  if (!failpoints_built) GTEST_SKIP() << "[failpoints] built without failpoints";
   for (const auto& [failpoint, committed] :
        {Kill{"stage.before_make", false}, Kill{"stage.after_make", false},
         Kill{"file.write", false}, Kill{"file.sync", false}, Kill{"manifest.before_rename", false},
