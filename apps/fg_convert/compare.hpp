@@ -6,7 +6,8 @@
 
 namespace fg::convert {
 
-/// True if two tensors of one model, which must be there, have the same dtype, shape and bytes. Streams.
+/// True if two tensors of one model, which must be there, have the same dtype, shape and bytes.
+/// Streams.
 bool tensors_are_equal(store::ModelWeights& weights, std::string_view one, std::string_view other);
 
 }  // namespace fg::convert

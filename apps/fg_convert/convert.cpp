@@ -33,7 +33,8 @@ std::vector<std::string> files_to_check(const fs::path& source) {
   for (const auto& entry : fs::directory_iterator(source)) {
     const std::string name = entry.path().filename().string();
     const std::string kind = entry.path().extension().string();
-    // HDF5 is opened only on a manifest's word; of the others a manifest is taken where there is one.
+    // HDF5 is opened only on a manifest's word; of the others a manifest is taken where there is
+    // one.
     const bool is_ours = name.starts_with("model") && kind == ".h5";
     if (is_ours || (has_manifest && (kind == ".safetensors" || kind == ".bin")))
       names.push_back(name);
@@ -61,9 +62,10 @@ void compare_plans(session::Session& session, const std::string& mine) {
   const std::string first = session.broadcast(mine);
   session.together([&] {
     if (first != mine)
-      fail(ExitCode::ranks_disagree, "this rank sees another source than rank 0; is SRC the same folder "
-                                     "on every node?\nrank 0:\n" +
-                                         first + "this rank:\n" + mine);
+      fail(ExitCode::ranks_disagree,
+           "this rank sees another source than rank 0; is SRC the same folder "
+           "on every node?\nrank 0:\n" +
+               first + "this rank:\n" + mine);
   });
 }
 

@@ -19,8 +19,10 @@ app::Program describe() {
   app::Program program;
   program.name = "fg-convert";
   program.summary =
-      "converts a Hugging Face model folder into an fg model folder, or back.\nThe direction is found "
-      "from SRC: an fg folder (its config.json has an `fg` object) becomes a Hugging Face\nfolder, any "
+      "converts a Hugging Face model folder into an fg model folder, or back.\nThe direction is "
+      "found "
+      "from SRC: an fg folder (its config.json has an `fg` object) becomes a Hugging Face\nfolder, "
+      "any "
       "other becomes an fg folder. DST is made whole or not at all, SRC is never touched.";
   program.usage = {"SRC DST [options]"};
   program.examples = {
@@ -31,16 +33,20 @@ app::Program describe() {
   auto add = program.own.add_options();
   const auto word = [] { return boost::program_options::value<std::string>(); };
   add("dtype", word(), "bfloat16, float16 or float32 (default: each tensor's own)");
-  add("add-tokens", word(), "YAML file of tokens to add, for example configs/add_tokens/chatml.yaml");
+  add("add-tokens", word(),
+      "YAML file of tokens to add, for example configs/add_tokens/chatml.yaml");
   add("chat-template,t", word(), "Jinja file to install as the chat template");
   add("chat-template-path", word(), "the same");
   add("skip-default-tokens", "do not add [PAD] to a model that has no pad token");
   add("format", word(),
-      "hdf5, bin or safetensors (default: hdf5 for an fg folder, safetensors for a Hugging Face one)");
-  add("max-shard-size", word()->default_value("5GB"), "largest weight file, for example 500MB or 2GiB");
+      "hdf5, bin or safetensors (default: hdf5 for an fg folder, safetensors for a Hugging Face "
+      "one)");
+  add("max-shard-size", word()->default_value("5GB"),
+      "largest weight file, for example 500MB or 2GiB");
   add("pad-vocab-to", boost::program_options::value<std::int64_t>(),
       "round the embedding's rows up to a multiple of this, with rows of zeros");
-  add("verify", "compare DST with SRC, tensor by tensor and the tokenizers, before it takes its name");
+  add("verify",
+      "compare DST with SRC, tensor by tensor and the tokenizers, before it takes its name");
   add("overwrite", "replace DST if it exists");
   add("dry-run", "say what would be done, and stop");
   auto hide = program.hidden.add_options();
@@ -83,8 +89,8 @@ private:
   void read_template(convert::Options& options) {
     if (given(arguments_, "chat-template") && given(arguments_, "chat-template-path"))
       mistake("--chat-template and --chat-template-path are one option; give it once");
-    options.chat_template =
-        text(arguments_, given(arguments_, "chat-template") ? "chat-template" : "chat-template-path");
+    options.chat_template = text(
+        arguments_, given(arguments_, "chat-template") ? "chat-template" : "chat-template-path");
   }
   void read_dtype(convert::Options& options) {
     if (!given(arguments_, "dtype")) return;

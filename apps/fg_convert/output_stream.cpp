@@ -21,7 +21,8 @@ OutputStream::OutputStream(const Plan& plan, const OutputTensor& tensor,
   const auto& source = weights.tensors()[tensor.source];
   source_dtype_ = source.dtype;
   total_bytes_ = store::byte_count(tensor.info);
-  source_bytes_ = store::byte_count({.name = {}, .dtype = tensor.info.dtype, .shape = source.shape});
+  source_bytes_ =
+      store::byte_count({.name = {}, .dtype = tensor.info.dtype, .shape = source.shape});
   if (!tensor.has_token_rows) return;
   row_bytes_ = tensor.info.shape[1] * store::size_of(tensor.info.dtype);
   make_token_rows();
@@ -69,7 +70,8 @@ void OutputStream::patch_rows(std::span<std::byte> piece) {
     const std::uint64_t begin = row->first * row_bytes_;
     const std::uint64_t from = std::max(begin, piece_begin_);
     const std::uint64_t to = std::min(begin + row_bytes_, end);
-    std::memcpy(piece.data() + (from - piece_begin_), row->second.data() + (from - begin), to - from);
+    std::memcpy(piece.data() + (from - piece_begin_), row->second.data() + (from - begin),
+                to - from);
   }
 }
 

@@ -14,8 +14,8 @@ namespace fg::convert {
 
 /// The bytes that one tensor of the new folder shall have, piece by piece: read from the source,
 /// converted, and for embedding and head with the rows that tokens were given. What `write` stores
-/// and `verify` compares with both come from here. Holds one piece and the new tokens' rows, never a
-/// tensor.
+/// and `verify` compares with both come from here. Holds one piece and the new tokens' rows, never
+/// a tensor.
 class OutputStream {
 public:
   OutputStream(const Plan& plan, const OutputTensor& tensor, store::ModelWeights& weights);
@@ -37,7 +37,7 @@ private:
   store::Dtype source_dtype_;
   std::uint64_t source_bytes_;  // of the source's part, in the new dtype
   std::uint64_t total_bytes_;
-  std::uint64_t row_bytes_ = 0;  // of embedding and head
+  std::uint64_t row_bytes_ = 0;                                 // of embedding and head
   std::map<std::uint64_t, std::vector<std::byte>> token_rows_;  // by id
   std::vector<std::byte> piece_;
   std::vector<std::byte> raw_;  // the piece in the source's dtype

@@ -31,9 +31,10 @@ void require_config(const fs::path& source) {
   if (!fs::is_directory(source))
     fail(ExitCode::cannot_load, source.string() + ": no such folder; SRC must be a model folder");
   if (!fs::exists(source / "config.json"))
-    fail(ExitCode::cannot_load, source.string() +
-                                    ": holds no config.json; SRC must be a Hugging Face or fg model "
-                                    "folder");
+    fail(ExitCode::cannot_load,
+         source.string() +
+             ": holds no config.json; SRC must be a Hugging Face or fg model "
+             "folder");
 }
 
 namespace {
@@ -44,8 +45,9 @@ store::WeightFormat choose_format(const Options& options, Direction direction) {
   const WeightFormat format =
       options.format.value_or(to_fg ? WeightFormat::hdf5 : WeightFormat::safetensors);
   if (!to_fg && format == WeightFormat::hdf5)
-    fail(ExitCode::usage, "--format hdf5: SRC is an fg folder, so DST becomes a Hugging Face one, which "
-                          "transformers reads as safetensors or bin");
+    fail(ExitCode::usage,
+         "--format hdf5: SRC is an fg folder, so DST becomes a Hugging Face one, which "
+         "transformers reads as safetensors or bin");
   return format;
 }
 
@@ -66,8 +68,7 @@ arch::TokenPlan plan_tokens(const Options& options, Direction direction,
   if (!options.add_tokens.empty()) additions = config::read_token_additions(options.add_tokens);
   arch::TokenPlanOptions how;
   // An export changes nothing that it was not asked to change.
-  how.skip_default_tokens =
-      options.skip_default_tokens || direction == Direction::to_hugging_face;
+  how.skip_default_tokens = options.skip_default_tokens || direction == Direction::to_hugging_face;
   how.pad_vocab_to = options.pad_vocab_to;
   if (!options.chat_template.empty()) {
     try {
@@ -90,9 +91,10 @@ void check_weights(const Plan& plan, store::ModelWeights& weights, const Options
   if (!check.has_tied_head) return;
   if (!tensors_are_equal(weights, arch::embedding_name, arch::head_name))
     fail(ExitCode::cannot_load,
-         options.source.string() + ": config.json ties the head to the embedding, but lm_head.weight "
-                                   "is stored with other values; set tie_word_embeddings to false in a "
-                                   "copy of the model if the head is meant");
+         options.source.string() +
+             ": config.json ties the head to the embedding, but lm_head.weight "
+             "is stored with other values; set tie_word_embeddings to false in a "
+             "copy of the model if the head is meant");
   notes.push_back("lm_head.weight is left out; it is tied to the embedding and equal to it");
 }
 
@@ -141,7 +143,8 @@ void plan_configs(Plan& plan, Json config, const Options& options) {
 
   // An export without additions keeps both files as they are.
   if (plan.direction == Direction::to_fg || !options.add_tokens.empty()) {
-    auto agreed = arch::agree_on_tokens(std::move(config), std::move(generation), plan.tokens.ids, source);
+    auto agreed =
+        arch::agree_on_tokens(std::move(config), std::move(generation), plan.tokens.ids, source);
     config = std::move(agreed.config);
     generation = std::move(agreed.generation);
     append(plan.notes, agreed.notes);
@@ -184,16 +187,18 @@ std::vector<std::string> plain_files(const fs::path& folder) {
   return names;
 }
 
-/// What goes along as it is: the files of slow tokenizers, and licences, which must stay with weights.
+/// What goes along as it is: the files of slow tokenizers, and licences, which must stay with
+/// weights.
 void plan_copies(Plan& plan, const fs::path& source) {
   const fs::path more_templates = "additional_chat_templates";
   if (!plan.tokens.replaces_chat_template && fs::is_directory(source / more_templates))
     for (const std::string& name : plain_files(source / more_templates))
       if (name.ends_with(".jinja"))
-        plan.files.push_back({(more_templates / name).string(),
-                              read_text(source / more_templates / name, 1 << 20)});
+        plan.files.push_back(
+            {(more_templates / name).string(), read_text(source / more_templates / name, 1 << 20)});
   for (const std::string& name : plain_files(source)) {
-    const bool is_tokenizer = name == "tokenizer.model" || name == "vocab.json" || name == "merges.txt";
+    const bool is_tokenizer =
+        name == "tokenizer.model" || name == "vocab.json" || name == "merges.txt";
     const bool is_licence =
         name.starts_with("LICENSE") || name.starts_with("NOTICE") || name.starts_with("USE_POLICY");
     if (is_tokenizer || is_licence)
@@ -207,7 +212,8 @@ Plan make_plan(const Options& options, store::ModelWeights& weights) {
   Json config = read_json(options.source / "config.json");
   const std::string name = (options.source / "config.json").string();
   Plan plan;
-  plan.direction = arch::find_fg_object(config, name) ? Direction::to_hugging_face : Direction::to_fg;
+  plan.direction =
+      arch::find_fg_object(config, name) ? Direction::to_hugging_face : Direction::to_fg;
   plan.format = choose_format(options, plan.direction);
   plan.model = arch::parse_model_config(config, name);
   plan.notes.assign(weights.notes().begin(), weights.notes().end());
@@ -227,19 +233,22 @@ std::string describe(const Plan& plan, const Options& options) {
   const bool to_fg = plan.direction == Direction::to_fg;
   std::string text = to_fg ? "Hugging Face → fg\n" : "fg → Hugging Face\n";
   const auto line = [&](const std::string& label, const std::string& value) {
-    text += "  " + label + std::string(label.size() < 10 ? 10 - label.size() : 1, ' ') + value + "\n";
+    text +=
+        "  " + label + std::string(label.size() < 10 ? 10 - label.size() : 1, ' ') + value + "\n";
   };
-  line("source", options.source.string() + " (" + std::string(arch::architecture_of(plan.model.family)) +
-                     ", " + std::to_string(plan.tensors.size()) + " tensors)");
+  line("source", options.source.string() + " (" +
+                     std::string(arch::architecture_of(plan.model.family)) + ", " +
+                     std::to_string(plan.tensors.size()) + " tensors)");
   line("target", options.target.string());
-  line("weights", std::to_string(plan.shards.size()) + " file" + (plan.shards.size() == 1 ? "" : "s") +
-                      " (" + plan.shards.front().name + (plan.shards.size() > 1 ? ", …" : "") + "), " +
+  line("weights", std::to_string(plan.shards.size()) + " file" +
+                      (plan.shards.size() == 1 ? "" : "s") + " (" + plan.shards.front().name +
+                      (plan.shards.size() > 1 ? ", …" : "") + "), " +
                       format_bytes(plan.weight_bytes) + ", " +
                       std::string(store::name_of(plan.tensors.front().info.dtype)));
-  line("rows", std::to_string(plan.tokens.old_rows) +
-                   (plan.tokens.new_rows == plan.tokens.old_rows
-                        ? std::string()
-                        : " → " + std::to_string(plan.tokens.new_rows)));
+  line("rows",
+       std::to_string(plan.tokens.old_rows) + (plan.tokens.new_rows == plan.tokens.old_rows
+                                                   ? std::string()
+                                                   : " → " + std::to_string(plan.tokens.new_rows)));
   for (const std::string& note : plan.notes) line("note", note);
   return text;
 }

@@ -17,9 +17,9 @@ enum class Direction { to_fg, to_hugging_face };
 
 /// One tensor of the new folder and where its values come from.
 struct OutputTensor {
-  store::TensorInfo info;      // as it will be written
-  std::size_t source = 0;      // index in the source's weights
-  bool has_token_rows = false; // embedding or head: its rows follow Plan::tokens
+  store::TensorInfo info;       // as it will be written
+  std::size_t source = 0;       // index in the source's weights
+  bool has_token_rows = false;  // embedding or head: its rows follow Plan::tokens
 };
 
 /// One weight file of the new folder.
@@ -45,7 +45,7 @@ struct Plan {
   std::vector<OutputShard> shards;
   std::vector<SmallFile> files;  // all but weights and manifest
   std::uint64_t weight_bytes = 0;
-  std::vector<std::string> notes;     // for the user, as they came up
+  std::vector<std::string> notes;  // for the user, as they came up
   std::vector<std::string> warnings;
 };
 

@@ -30,17 +30,17 @@ void verify_tensor(const OutputTensor& tensor, OutputStream& wanted, store::Mode
                    log::Progress& progress) {
   const auto index = written.find(tensor.info.name);
   if (!index || written.tensors()[*index] != tensor.info)
-    fail(ExitCode::cannot_save,
-         "verification failed: " + tensor.info.name + " is missing, or has another dtype or shape than planned");
+    fail(ExitCode::cannot_save, "verification failed: " + tensor.info.name +
+                                    " is missing, or has another dtype or shape than planned");
   std::vector<std::byte> found;
   for (auto piece = wanted.next(); !piece.empty(); piece = wanted.next()) {
     session::check_for_stop();
     found.resize(piece.size());
     written.read(*index, wanted.offset(), found);
     if (std::memcmp(found.data(), piece.data(), piece.size()) != 0)
-      fail(ExitCode::cannot_save, "verification failed: " + tensor.info.name + " differs within bytes " +
-                                      std::to_string(wanted.offset()) + " to " +
-                                      std::to_string(wanted.offset() + piece.size()));
+      fail(ExitCode::cannot_save, "verification failed: " + tensor.info.name +
+                                      " differs within bytes " + std::to_string(wanted.offset()) +
+                                      " to " + std::to_string(wanted.offset() + piece.size()));
     progress.advance(piece.size());
   }
 }

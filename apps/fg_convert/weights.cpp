@@ -33,8 +33,8 @@ std::vector<std::vector<std::size_t>> divide_shards(const Plan& plan, int ranks)
   std::vector<std::vector<std::size_t>> shards_of(static_cast<std::size_t>(ranks));
   std::vector<std::uint64_t> bytes_of(shards_of.size());
   for (const std::size_t shard : by_size) {
-    const auto least = static_cast<std::size_t>(
-        std::min_element(bytes_of.begin(), bytes_of.end()) - bytes_of.begin());
+    const auto least = static_cast<std::size_t>(std::min_element(bytes_of.begin(), bytes_of.end()) -
+                                                bytes_of.begin());
     shards_of[least].push_back(shard);
     bytes_of[least] += plan.shards[shard].bytes;
   }

@@ -63,8 +63,9 @@ Jobs::Jobs(const std::filesystem::path& folder, const std::filesystem::path& cha
 const text::ChatTemplate& Jobs::template_for(bool has_tools) const {
   const auto& chosen = has_tools && with_tools_ ? with_tools_ : plain_;
   if (!chosen)
-    fail(ExitCode::usage, folder_.string() + ": has no chat template; name one with -t, for example "
-                                             "configs/chat_templates/chatml.jinja");
+    fail(ExitCode::usage, folder_.string() +
+                              ": has no chat template; name one with -t, for example "
+                              "configs/chat_templates/chatml.jinja");
   return *chosen;
 }
 
@@ -94,9 +95,10 @@ std::string Jobs::tokenize(const std::string& line) const {
   const Json value = parse_line(line);
   if (value.contains("messages")) {
     const auto chat = render_chat(value);
-    return to_line("ids", tokenizer_.encode(chat.text, {.add_special_tokens = false,
-                                                        .guarded = chat.from_input})
-                              .ids);
+    return to_line(
+        "ids",
+        tokenizer_.encode(chat.text, {.add_special_tokens = false, .guarded = chat.from_input})
+            .ids);
   }
   if (!value.contains("text") || !value["text"].is_string())
     fail(ExitCode::data, "tokenize needs 'text' (a string) or 'messages'");

@@ -13,9 +13,9 @@ namespace fg::data_app {
 
 /// A model folder's tokenizer and templates, and what they make of one JSON value.
 /// `{"text"}` → `{"ids"}` by the whole tokenizer. `{"messages", "tools", "documents",
-/// "add_generation_prompt", …}` → `{"text"}` (render) or `{"ids"}` (tokenize: special tokens only where
-/// the template put them, nothing added by the post-processor); other keys are variables of the
-/// template. Error(data) for a value that is neither.
+/// "add_generation_prompt", …}` → `{"text"}` (render) or `{"ids"}` (tokenize: special tokens only
+/// where the template put them, nothing added by the post-processor); other keys are variables of
+/// the template. Error(data) for a value that is neither.
 class Jobs {
 public:
   /// `chat_template`: a file instead of the folder's own template, or empty.
@@ -31,8 +31,8 @@ private:
   std::filesystem::path folder_;
   text::Tokenizer tokenizer_;
   std::map<std::string, std::string> special_tokens_;  // "bos_token" → "<s>", …
-  std::optional<text::ChatTemplate> plain_;       // absent: the folder has none
-  std::optional<text::ChatTemplate> with_tools_;  // absent: `plain_` serves
+  std::optional<text::ChatTemplate> plain_;            // absent: the folder has none
+  std::optional<text::ChatTemplate> with_tools_;       // absent: `plain_` serves
 };
 
 }  // namespace fg::data_app

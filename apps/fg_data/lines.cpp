@@ -27,8 +27,8 @@ std::string read_block() {
 }
 
 struct Answers {
-  std::string text;           // this rank's answers, one a line
-  std::uint64_t failed = 0;   // the first line that failed, from 1; 0: none
+  std::string text;          // this rank's answers, one a line
+  std::uint64_t failed = 0;  // the first line that failed, from 1; 0: none
   std::string message;
   ExitCode code = ExitCode::done;
 };

@@ -26,7 +26,8 @@ app::Program describe() {
       "  tokenize  {\"text\": …} → {\"ids\": […]}, with what the tokenizer adds (bos);\n"
       "            {\"messages\": […], …} → {\"ids\": […]}, rendered first; control tokens in the "
       "messages,\n            tools and documents stay plain text\n"
-      "  render    {\"messages\": […], \"tools\": […], \"documents\": […], \"add_generation_prompt\": "
+      "  render    {\"messages\": […], \"tools\": […], \"documents\": […], "
+      "\"add_generation_prompt\": "
       "true} →\n            {\"text\": …}";
   program.usage = {"tokenize -M MODEL_DIR [-t TEMPLATE]", "render -M MODEL_DIR [-t TEMPLATE]"};
   program.examples = {
@@ -49,7 +50,8 @@ std::string checked_job(const app::Arguments& arguments) {
   if (job.empty())
     mistakes = "missing argument: tokenize or render";
   else if (std::find(job_names.begin(), job_names.end(), job) == job_names.end())
-    mistakes = "unknown job '" + job + "'; expected tokenize or render" + did_you_mean(job, job_names);
+    mistakes =
+        "unknown job '" + job + "'; expected tokenize or render" + did_you_mean(job, job_names);
   if (text(arguments, "model").empty())
     mistakes += std::string(mistakes.empty() ? "" : "\n") + "missing option: -M MODEL_DIR";
   if (!mistakes.empty()) fail(ExitCode::usage, mistakes);
@@ -70,4 +72,6 @@ void run(session::Session& session, const app::Arguments& arguments) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return app::run(argc, argv, describe(), run); }
+int main(int argc, char** argv) {
+  return app::run(argc, argv, describe(), run);
+}

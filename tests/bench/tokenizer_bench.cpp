@@ -1,10 +1,8 @@
 // tokenizer_bench TOKENIZER_FOLDER THREADS REPEATS < TEXTS
 //
 // TEXTS: each text as its size (32 bits little endian) and its bytes. Prints one line of JSON with
-// the seconds of loading, and of encoding all texts once, by the clock and of the processor (the best of REPEATS, after one round to
-// warm up).
-
-#include <sys/resource.h>
+// the seconds of loading, and of encoding all texts once, by the clock and of the processor (the
+// best of REPEATS, after one round to warm up).
 
 #include <algorithm>
 #include <chrono>
@@ -13,6 +11,8 @@
 #include <iostream>
 #include <string>
 #include <vector>
+
+#include <sys/resource.h>
 
 #include <fg/base/error.hpp>
 #include <fg/text/tokenizer.hpp>

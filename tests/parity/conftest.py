@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import subprocess
 
 import pytest
 
@@ -100,6 +101,20 @@ def tiny_models(make_model):
         return made[name]
 
     return folder
+
+
+@pytest.fixture
+def convert(programs):
+    """convert(source, target, *options, code=0) -> CompletedProcess of fg-convert with that exit code."""
+
+    def run(source, target, *options, code=0):
+        done = subprocess.run(
+            [programs / "fg-convert", source, target, *options],
+            capture_output=True, text=True, timeout=120)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return run
 
 
 @pytest.fixture

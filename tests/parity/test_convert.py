@@ -20,18 +20,6 @@ for folder in sys.argv[1:]:
 """
 
 
-@pytest.fixture
-def convert(programs):
-    def run(source, target, *options, code=0):
-        done = subprocess.run(
-            [programs / "fg-convert", source, target, *options],
-            capture_output=True, text=True, timeout=120)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    return run
-
-
 def load(hf, folder):
     return hf.AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
 

@@ -30,18 +30,6 @@ INSTRUCT_TEMPLATE = (
 
 
 @pytest.fixture
-def convert(programs):
-    def run(source, target, *options, code=0):
-        done = subprocess.run(
-            [programs / "fg-convert", source, target, *options],
-            capture_output=True, text=True, timeout=120)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    return run
-
-
-@pytest.fixture
 def chatml(root):
     return ["--add-tokens", root / "configs/add_tokens/chatml.yaml",
             "-t", root / "configs/chat_templates/chatml.jinja"]

@@ -1,7 +1,7 @@
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <memory>
+
+#include <gtest/gtest.h>
 
 #include <fg/session/session.hpp>
 #include <fg/test/mpi_session.hpp>
@@ -18,7 +18,9 @@ std::chrono::milliseconds patience() {
 
 }  // namespace
 
-fg::session::Session& fg::test::mpi_session() { return *the_session; }
+fg::session::Session& fg::test::mpi_session() {
+  return *the_session;
+}
 
 int main(int argc, char** argv) {
   fg::session::Session session(argc, argv);

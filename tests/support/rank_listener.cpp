@@ -1,7 +1,7 @@
-#include <fg/test/rank_listener.hpp>
-
 #include <cstdio>
 #include <thread>
+
+#include <fg/test/rank_listener.hpp>
 
 namespace fg::test {
 
@@ -13,7 +13,9 @@ RankListener::RankListener(MPI_Comm comm, std::unique_ptr<testing::TestEventList
   MPI_Comm_size(comm_, &size_);
 }
 
-RankListener::~RankListener() { MPI_Comm_free(&comm_); }
+RankListener::~RankListener() {
+  MPI_Comm_free(&comm_);
+}
 
 void RankListener::OnTestProgramStart(const testing::UnitTest& unit) {
   if (rank_ == 0) report_->OnTestProgramStart(unit);

@@ -41,7 +41,8 @@ void print_help(const Program& program) {
   if (!program.examples.empty()) out << "\nExamples:\n";
   for (const std::string& example : program.examples) out << "  " << example << "\n";
   out << "\nAlone it is one process; under `mpirun -np N` or `srun --mpi=pmix` the ranks share the "
-         "work.\nExit codes: 0 done, 2 usage or configuration, 3 data, 4 cannot load, 5 cannot save, "
+         "work.\nExit codes: 0 done, 2 usage or configuration, 3 data, 4 cannot load, 5 cannot "
+         "save, "
          "9 ranks disagree,\n70 a bug of ours, 130 SIGINT, 143 SIGTERM (docs/operations.md).\n";
   std::fputs(out.str().c_str(), stdout);
 }
@@ -70,8 +71,9 @@ void add_mistake(std::string& mistakes, const std::string& what) {
   mistakes += (mistakes.empty() ? "" : "\n") + what;
 }
 
-/// Unknown options and surplus arguments are collected, not thrown one by one, so that the user sees
-/// all of them. The word behind an unknown option may be its value, so then none counts as surplus.
+/// Unknown options and surplus arguments are collected, not thrown one by one, so that the user
+/// sees all of them. The word behind an unknown option may be its value, so then none counts as
+/// surplus.
 std::string unknown_words(const options::parsed_options& parsed,
                           const std::vector<std::string>& known) {
   std::string unknown, surplus;

@@ -1,9 +1,8 @@
-#include <fg/app/program.hpp>
-
 #include <cstdio>
 #include <cstdlib>
 #include <new>
 
+#include <fg/app/program.hpp>
 #include <fg/log/log.hpp>
 #include <fg/session/signals.hpp>
 

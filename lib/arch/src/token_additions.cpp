@@ -353,9 +353,8 @@ TokenizerFiles read_tokenizer_files(const std::filesystem::path& folder,
                                     std::optional<std::string> tokenizer_json) {
   TokenizerFiles files;
   files.name = folder.string();
-  files.tokenizer_json = tokenizer_json
-                             ? std::move(*tokenizer_json)
-                             : read_text(folder / "tokenizer.json", largest_tokenizer);
+  files.tokenizer_json = tokenizer_json ? std::move(*tokenizer_json)
+                                        : read_text(folder / "tokenizer.json", largest_tokenizer);
   files.tokenizer_config = read_if_there(folder / "tokenizer_config.json", largest_small_file);
   files.special_tokens_map = read_if_there(folder / "special_tokens_map.json", largest_small_file);
   files.added_tokens = read_if_there(folder / "added_tokens.json", largest_small_file);

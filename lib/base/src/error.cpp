@@ -1,14 +1,16 @@
-#include <fg/base/error.hpp>
-
 #include <system_error>
+
+#include <fg/base/error.hpp>
 
 namespace fg {
 
-void fail(ExitCode code, const std::string& message) { throw Error(code, message); }
+void fail(ExitCode code, const std::string& message) {
+  throw Error(code, message);
+}
 
 void check_failed(const char* condition, const char* file, int line) {
-  throw Error(ExitCode::bug, std::string("internal check failed: ") + condition + " (" + file + ":" +
-                                 std::to_string(line) + "); please report this");
+  throw Error(ExitCode::bug, std::string("internal check failed: ") + condition + " (" + file +
+                                 ":" + std::to_string(line) + "); please report this");
 }
 
 std::string errno_text(int error_number) {

@@ -1,7 +1,3 @@
-#include <fg/base/failpoint.hpp>
-
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -10,7 +6,10 @@
 #include <string>
 #include <thread>
 
+#include <unistd.h>
+
 #include <fg/base/error.hpp>
+#include <fg/base/failpoint.hpp>
 
 namespace fg::detail {
 namespace {
@@ -47,7 +46,8 @@ std::deque<Failpoint>& failpoints() {
       }
       const std::size_t colon = word.find(':');
       point.name = word.substr(0, colon);
-      point.action = colon == std::string_view::npos ? "throw" : std::string(word.substr(colon + 1));
+      point.action =
+          colon == std::string_view::npos ? "throw" : std::string(word.substr(colon + 1));
     }
     return parsed;
   }();

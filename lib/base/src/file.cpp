@@ -1,4 +1,5 @@
-#include <fg/base/file.hpp>
+#include <cerrno>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -6,17 +7,17 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <utility>
-
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
+#include <fg/base/file.hpp>
 #include <fg/base/owned.hpp>
 
 namespace fg {
 namespace {
 
-void close_quietly(int descriptor) { ::close(descriptor); }
+void close_quietly(int descriptor) {
+  ::close(descriptor);
+}
 using Descriptor = Owned<int, close_quietly, -1>;
 
 [[noreturn]] void fail_errno(ExitCode code, const std::filesystem::path& path, const char* doing,
@@ -88,8 +89,8 @@ void OutputFile::reserve(std::uint64_t size) {
   if (size == 0) return;
   const int status = ::posix_fallocate(descriptor_, 0, static_cast<off_t>(size));
   if (status == ENOSPC || status == EDQUOT || status == EFBIG)
-    fail_errno(ExitCode::cannot_save, path_,
-               ("reserve " + std::to_string(size) + " bytes").c_str(), status);
+    fail_errno(ExitCode::cannot_save, path_, ("reserve " + std::to_string(size) + " bytes").c_str(),
+               status);
 }
 
 void OutputFile::write(std::span<const std::byte> bytes) {
@@ -97,7 +98,9 @@ void OutputFile::write(std::span<const std::byte> bytes) {
   position_ += bytes.size();
 }
 
-void OutputFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+void OutputFile::write(std::string_view text) {
+  write(std::as_bytes(std::span(text)));
+}
 
 void OutputFile::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
   fail_point("file.write");

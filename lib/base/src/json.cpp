@@ -1,9 +1,8 @@
-#include <fg/base/json.hpp>
-
 #include <unordered_set>
 #include <vector>
 
 #include <fg/base/file.hpp>
+#include <fg/base/json.hpp>
 
 namespace fg {
 namespace {
@@ -62,8 +61,8 @@ private:
 
 Json parse_json(std::string_view text, const std::string& name, JsonLimits limits, ExitCode code) {
   if (text.size() > limits.max_bytes)
-    fail(code, name + ": " + std::to_string(text.size()) + " bytes of JSON, more than the limit of " +
-                   std::to_string(limits.max_bytes));
+    fail(code, name + ": " + std::to_string(text.size()) +
+                   " bytes of JSON, more than the limit of " + std::to_string(limits.max_bytes));
   Inspector inspector(limits.max_depth);
   if (!Json::sax_parse(text, &inspector)) fail(code, name + ": " + inspector.message());
   return Json::parse(text);

@@ -1,8 +1,8 @@
-#include <fg/base/nearest.hpp>
-
 #include <algorithm>
 #include <numeric>
 #include <vector>
+
+#include <fg/base/nearest.hpp>
 
 namespace fg {
 namespace {

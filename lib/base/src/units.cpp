@@ -1,10 +1,10 @@
-#include <fg/base/units.hpp>
-
 #include <array>
 #include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+
+#include <fg/base/units.hpp>
 
 namespace fg {
 

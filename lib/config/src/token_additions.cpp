@@ -1,7 +1,6 @@
-#include <fg/config/token_additions.hpp>
-
 #include <fg/base/error.hpp>
 #include <fg/base/file.hpp>
+#include <fg/config/token_additions.hpp>
 #include <fg/config/yaml.hpp>
 
 namespace fg::config {
@@ -54,7 +53,8 @@ std::vector<std::string> token_list(const Node& node, const std::string& key, Mi
     mistakes.add(node.line, key + " must be a list of tokens");
     return tokens;
   }
-  for (const Node& item : node.items) tokens.push_back(token_text(item, "a token of " + key, mistakes));
+  for (const Node& item : node.items)
+    tokens.push_back(token_text(item, "a token of " + key, mistakes));
   return tokens;
 }
 

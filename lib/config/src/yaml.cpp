@@ -1,5 +1,3 @@
-#include <fg/config/yaml.hpp>
-
 #include <sstream>
 
 #include <yaml-cpp/eventhandler.h>
@@ -9,14 +7,15 @@
 #include <fg/base/error.hpp>
 #include <fg/base/file.hpp>
 #include <fg/base/nearest.hpp>
+#include <fg/config/yaml.hpp>
 
 namespace fg::config {
 namespace {
 
 constexpr std::size_t max_depth = 64;
 
-/// Builds the tree from parser events: yaml-cpp's own tree keeps duplicate keys silently and forgets
-/// where keys stand.
+/// Builds the tree from parser events: yaml-cpp's own tree keeps duplicate keys silently and
+/// forgets where keys stand.
 class Builder final : public YAML::EventHandler {
 public:
   explicit Builder(const std::string& name) : name_(name) {}
@@ -67,7 +66,8 @@ private:
     if (anchor != YAML::NullAnchor) refuse(mark, "anchors (&name) are not supported");
   }
   void refuse_tag(const YAML::Mark& mark, const std::string& tag) const {
-    if (!tag.empty() && tag != "?" && tag != "!") refuse(mark, "tags (" + tag + ") are not supported");
+    if (!tag.empty() && tag != "?" && tag != "!")
+      refuse(mark, "tags (" + tag + ") are not supported");
   }
   bool wants_key() const {
     return !open_.empty() && open_.back().node->kind == Node::Kind::map && !open_.back().key_given;
@@ -76,8 +76,8 @@ private:
     Node& map = *open_.back().node;
     for (const Member& member : map.members)
       if (member.key == key)
-        refuse(mark, "key '" + key + "' stands twice (first on line " + std::to_string(member.line) +
-                         ")");
+        refuse(mark, "key '" + key + "' stands twice (first on line " +
+                         std::to_string(member.line) + ")");
     map.members.push_back({.key = key, .line = mark.line + 1, .value = {}});
     open_.back().key_given = true;
   }
@@ -95,7 +95,8 @@ private:
     node->column = mark.column + 1;
     return *node;
   }
-  void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Node::Kind kind) {
+  void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+            Node::Kind kind) {
     refuse_anchor(mark, anchor);
     refuse_tag(mark, tag);
     if (open_.size() >= max_depth) refuse(mark, "nested deeper than 64 levels");

@@ -1,15 +1,13 @@
-#include <fg/log/log.hpp>
-
-#include <unistd.h>
-
 #include <memory>
 #include <vector>
 
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <fg/base/error.hpp>
+#include <fg/log/log.hpp>
 
 namespace fg::log {
 namespace {
@@ -18,11 +16,16 @@ Options current;
 
 spdlog::level::level_enum spdlog_level(Level level) {
   switch (level) {
-    case Level::debug: return spdlog::level::debug;
-    case Level::info: return spdlog::level::info;
-    case Level::warning: return spdlog::level::warn;
-    case Level::error: return spdlog::level::err;
-    case Level::off: return spdlog::level::off;
+    case Level::debug:
+      return spdlog::level::debug;
+    case Level::info:
+      return spdlog::level::info;
+    case Level::warning:
+      return spdlog::level::warn;
+    case Level::error:
+      return spdlog::level::err;
+    case Level::off:
+      return spdlog::level::off;
   }
   return spdlog::level::info;
 }
@@ -35,8 +38,7 @@ std::shared_ptr<spdlog::logger> make_logger(const Options& options) {
   const std::string rank =
       options.ranks > 1 ? "[rank " + std::to_string(options.rank) + "] " : std::string();
   logger->set_pattern("%Y-%m-%d %H:%M:%S " + rank + "%l: %v");
-  const Level shown =
-      options.rank == 0 ? options.level : std::max(options.level, Level::warning);
+  const Level shown = options.rank == 0 ? options.level : std::max(options.level, Level::warning);
   logger->set_level(spdlog_level(shown));
   logger->flush_on(spdlog::level::info);
   return logger;
@@ -67,14 +69,23 @@ void start(const Options& options) {
     logger() = make_logger(options);
     current = options;
   } catch (const spdlog::spdlog_ex& error) {
-    fail(ExitCode::cannot_save, options.file.string() + ": cannot open the log file: " + error.what());
+    fail(ExitCode::cannot_save,
+         options.file.string() + ": cannot open the log file: " + error.what());
   }
 }
 
-void debug(std::string_view text) { say(spdlog::level::debug, text); }
-void info(std::string_view text) { say(spdlog::level::info, text); }
-void warning(std::string_view text) { say(spdlog::level::warn, text); }
-void error(std::string_view text) { say(spdlog::level::err, text); }
+void debug(std::string_view text) {
+  say(spdlog::level::debug, text);
+}
+void info(std::string_view text) {
+  say(spdlog::level::info, text);
+}
+void warning(std::string_view text) {
+  say(spdlog::level::warn, text);
+}
+void error(std::string_view text) {
+  say(spdlog::level::err, text);
+}
 
 bool draws_on_terminal() {
   return current.rank == 0 && current.level <= Level::info && ::isatty(STDERR_FILENO) == 1;

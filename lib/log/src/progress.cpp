@@ -1,10 +1,9 @@
-#include <fg/log/progress.hpp>
-
 #include <algorithm>
 #include <cstdio>
 
 #include <fg/base/units.hpp>
 #include <fg/log/log.hpp>
+#include <fg/log/progress.hpp>
 
 namespace fg::log {
 namespace {
@@ -12,9 +11,10 @@ namespace {
 constexpr int bar_cells = 24;
 
 std::string bar(std::uint64_t done, std::uint64_t total) {
-  const auto filled = total == 0 ? bar_cells
-                                 : static_cast<int>(static_cast<double>(done) * bar_cells /
-                                                    static_cast<double>(total));
+  const auto filled =
+      total == 0
+          ? bar_cells
+          : static_cast<int>(static_cast<double>(done) * bar_cells / static_cast<double>(total));
   std::string text = "[";
   for (int cell = 0; cell < bar_cells; ++cell) text += cell < filled ? '#' : '.';
   return text + "] ";

@@ -1,9 +1,9 @@
-#include <fg/session/session.hpp>
+#include <algorithm>
+#include <numeric>
 
 #include <unistd.h>
 
-#include <algorithm>
-#include <numeric>
+#include <fg/session/session.hpp>
 
 #include "mpi_check.hpp"
 
@@ -19,8 +19,9 @@ Session::Session(int& argc, char**& argv) {
   int provided = 0;
   mpi_check(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_MULTIPLE)
-    fail(ExitCode::bug, "this MPI library gives no MPI_THREAD_MULTIPLE, which fg needs; use a build "
-                        "of Open MPI with thread support");
+    fail(ExitCode::bug,
+         "this MPI library gives no MPI_THREAD_MULTIPLE, which fg needs; use a build "
+         "of Open MPI with thread support");
   mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &world), "MPI_Comm_dup");
   mpi_check(MPI_Comm_set_errhandler(world, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   mpi_check(MPI_Comm_rank(world, &rank_), "MPI_Comm_rank");
@@ -83,7 +84,8 @@ std::vector<std::string> Session::gather(const std::string& text) {
             "MPI_Gatherv");
   std::vector<std::string> texts(ranks);
   for (std::size_t r = 0; r < ranks; ++r)
-    texts[r] = all.substr(static_cast<std::size_t>(begins[r]), static_cast<std::size_t>(lengths[r]));
+    texts[r] =
+        all.substr(static_cast<std::size_t>(begins[r]), static_cast<std::size_t>(lengths[r]));
   return texts;
 }
 

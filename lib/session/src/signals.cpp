@@ -1,8 +1,8 @@
-#include <fg/session/signals.hpp>
+#include <csignal>
 
 #include <unistd.h>
 
-#include <csignal>
+#include <fg/session/signals.hpp>
 
 namespace fg::session {
 namespace {

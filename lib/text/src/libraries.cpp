@@ -1,7 +1,8 @@
+#include <array>
+
 #include <fg/text/libraries.hpp>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include <array>
 
 #include <pcre2.h>
 #include <utf8proc.h>
@@ -15,6 +16,8 @@ std::string regex_library() {
   return std::string("PCRE2 ") + text.data();
 }
 
-std::string unicode_library() { return std::string("utf8proc ") + utf8proc_version(); }
+std::string unicode_library() {
+  return std::string("utf8proc ") + utf8proc_version();
+}
 
 }  // namespace fg::text

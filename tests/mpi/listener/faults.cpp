@@ -1,16 +1,20 @@
 // Every test here misbehaves on rank 1 only, the way real tests do.
-#include <gtest/gtest.h>
-
 #include <chrono>
 #include <stdexcept>
 #include <thread>
+
+#include <gtest/gtest.h>
 
 #include <fg/test/mpi_session.hpp>
 
 namespace {
 
-bool is_culprit() { return fg::test::mpi_session().rank() == 1; }
-void meet() { fg::test::mpi_session().agree(fg::ExitCode::done); }
+bool is_culprit() {
+  return fg::test::mpi_session().rank() == 1;
+}
+void meet() {
+  fg::test::mpi_session().agree(fg::ExitCode::done);
+}
 
 TEST(OneRank, ExpectFails) {
   EXPECT_FALSE(is_culprit()) << "text of rank 1";
@@ -41,6 +45,8 @@ TEST(OneRank, NeverReturns) {
   if (is_culprit()) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
-TEST(OneRank, IsFine) { meet(); }
+TEST(OneRank, IsFine) {
+  meet();
+}
 
 }  // namespace

@@ -1,14 +1,15 @@
-#include <fg/session/session.hpp>
-
 #include <gtest/gtest.h>
 
+#include <fg/session/session.hpp>
 #include <fg/test/expect_error.hpp>
 #include <fg/test/mpi_session.hpp>
 
 namespace fg::session {
 namespace {
 
-Session& session() { return test::mpi_session(); }
+Session& session() {
+  return test::mpi_session();
+}
 
 TEST(Session, AgreesOnTheLargestCode) {
   const bool last = session().rank() == session().size() - 1;

@@ -1,7 +1,6 @@
-#include <fg/base/file.hpp>
-
 #include <gtest/gtest.h>
 
+#include <fg/base/file.hpp>
 #include <fg/test/expect_error.hpp>
 #include <fg/test/temporary_folder.hpp>
 

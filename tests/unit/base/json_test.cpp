@@ -1,7 +1,6 @@
-#include <fg/base/json.hpp>
-
 #include <gtest/gtest.h>
 
+#include <fg/base/json.hpp>
 #include <fg/test/expect_error.hpp>
 
 namespace fg {

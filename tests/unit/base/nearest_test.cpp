@@ -1,8 +1,8 @@
-#include <fg/base/nearest.hpp>
+#include <vector>
 
 #include <gtest/gtest.h>
 
-#include <vector>
+#include <fg/base/nearest.hpp>
 
 namespace fg {
 namespace {

@@ -1,6 +1,6 @@
-#include <fg/base/units.hpp>
-
 #include <gtest/gtest.h>
+
+#include <fg/base/units.hpp>
 
 namespace fg {
 namespace {

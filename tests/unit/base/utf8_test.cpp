@@ -1,6 +1,6 @@
-#include <fg/base/utf8.hpp>
-
 #include <gtest/gtest.h>
+
+#include <fg/base/utf8.hpp>
 
 namespace fg {
 namespace {

@@ -1,7 +1,6 @@
-#include <fg/config/token_additions.hpp>
-
 #include <gtest/gtest.h>
 
+#include <fg/config/token_additions.hpp>
 #include <fg/test/expect_error.hpp>
 
 namespace fg::config {

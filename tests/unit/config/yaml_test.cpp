@@ -1,7 +1,6 @@
-#include <fg/config/yaml.hpp>
-
 #include <gtest/gtest.h>
 
+#include <fg/config/yaml.hpp>
 #include <fg/test/expect_error.hpp>
 
 namespace fg::config {

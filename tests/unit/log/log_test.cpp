@@ -1,8 +1,7 @@
-#include <fg/log/log.hpp>
-
 #include <gtest/gtest.h>
 
 #include <fg/base/file.hpp>
+#include <fg/log/log.hpp>
 #include <fg/log/progress.hpp>
 #include <fg/test/expect_error.hpp>
 #include <fg/test/temporary_folder.hpp>

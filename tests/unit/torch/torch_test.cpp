@@ -1,9 +1,8 @@
-#include <gtest/gtest.h>
-
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
 
 namespace {
 

@@ -16,8 +16,8 @@ namespace options = boost::program_options;
 
 /// What a program says of itself and accepts.
 struct Program {
-  std::string name;     // "fg-convert"
-  std::string summary;  // a sentence or two for --help
+  std::string name;                   // "fg-convert"
+  std::string summary;                // a sentence or two for --help
   std::vector<std::string> usage;     // the command line's forms, without the name
   std::vector<std::string> examples;  // whole lines
   options::options_description own{"Options"};
@@ -29,8 +29,9 @@ struct Program {
 /// The values given on a command line, after all of it was found right.
 using Arguments = options::variables_map;
 
-/// The whole life of a program: command line, MPI session, log, `body`, exit code. Under several ranks
-/// `body` runs on all; an error that the ranks did not meet over (Session::together) ends the job.
+/// The whole life of a program: command line, MPI session, log, `body`, exit code. Under several
+/// ranks `body` runs on all; an error that the ranks did not meet over (Session::together) ends the
+/// job.
 int run(int argc, char** argv, const Program& program,
         const std::function<void(session::Session&, const Arguments&)>& body);
 

@@ -8,16 +8,16 @@ namespace fg {
 /// The exit codes of every program; scripts and job files act on them (docs/operations.md).
 enum class ExitCode : int {
   done = 0,
-  usage = 2,         // command line or configuration
-  data = 3,          // training or input data
-  cannot_load = 4,   // a file to read is missing, damaged or not supported
-  cannot_save = 5,   // a file could not be written whole
-  numerics = 6,      // loss or gradient not finite
-  hang = 7,          // a rank stopped making progress
-  rank_lost = 8,     // a rank or device died, as seen by a survivor
+  usage = 2,        // command line or configuration
+  data = 3,         // training or input data
+  cannot_load = 4,  // a file to read is missing, damaged or not supported
+  cannot_save = 5,  // a file could not be written whole
+  numerics = 6,     // loss or gradient not finite
+  hang = 7,         // a rank stopped making progress
+  rank_lost = 8,    // a rank or device died, as seen by a survivor
   ranks_disagree = 9,
-  bug = 70,          // ours
-  requeue = 75,      // saved before the end
+  bug = 70,      // ours
+  requeue = 75,  // saved before the end
   interrupted = 130,
   terminated = 143,
 };

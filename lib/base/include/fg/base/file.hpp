@@ -29,8 +29,9 @@ private:
   std::size_t size_ = 0;
 };
 
-/// A new file being written front to back or at offsets. Errors are Error(cannot_save) with the path
-/// and the kernel's reason; a failed sync is never retried. Nothing is synced unless `finish` ran.
+/// A new file being written front to back or at offsets. Errors are Error(cannot_save) with the
+/// path and the kernel's reason; a failed sync is never retried. Nothing is synced unless `finish`
+/// ran.
 class OutputFile {
 public:
   /// Creates `path`; it must not exist. Mode 0644.

@@ -19,9 +19,9 @@ struct Options {
   int ranks = 1;
 };
 
-/// Opens the outputs. Rank 0 shows lines from `level` up; other ranks only warnings and errors, with
-/// their rank, so that N ranks do not say everything N times. Not collective. Without a call lines go
-/// to standard error at level info. Error(cannot_save) if the file cannot be opened.
+/// Opens the outputs. Rank 0 shows lines from `level` up; other ranks only warnings and errors,
+/// with their rank, so that N ranks do not say everything N times. Not collective. Without a call
+/// lines go to standard error at level info. Error(cannot_save) if the file cannot be opened.
 void start(const Options& options);
 
 /// One line each. Any thread. The error level is for failures the program goes on after; the one

@@ -15,8 +15,8 @@ public:
   explicit PeerFailed(ExitCode code) : Error(code, "another rank failed") {}
 };
 
-/// One MPI job, from MPI_Init_thread to MPI_Finalize. Started alone a program is one rank. Exactly one
-/// a process. All traffic runs on a duplicated communicator, so it never meets anybody else's.
+/// One MPI job, from MPI_Init_thread to MPI_Finalize. Started alone a program is one rank. Exactly
+/// one a process. All traffic runs on a duplicated communicator, so it never meets anybody else's.
 class Session {
 public:
   /// Collective. Error(bug) if MPI cannot give MPI_THREAD_MULTIPLE.

@@ -1,16 +1,16 @@
 #pragma once
 
-#include <gtest/gtest.h>
-#include <mpi.h>
-
 #include <chrono>
 #include <memory>
 
+#include <gtest/gtest.h>
+#include <mpi.h>
+
 namespace fg::test {
 
-/// Makes GoogleTest speak for several ranks: rank 0 prints the usual report, a rank that fails prints
-/// its text at once, and a test that failed on one rank fails on all. A rank that leaves a test early
-/// leaves its peers inside a collective; after `patience` it ends the job.
+/// Makes GoogleTest speak for several ranks: rank 0 prints the usual report, a rank that fails
+/// prints its text at once, and a test that failed on one rank fails on all. A rank that leaves a
+/// test early leaves its peers inside a collective; after `patience` it ends the job.
 class RankListener final : public testing::EmptyTestEventListener {
 public:
   /// Collective. Runs on a duplicate of `comm`, so it never meets a test's own messages.
