@@ -3,7 +3,7 @@
 
     scripts/make_samantha.py [OUT]     OUT: configs/samantha/data, where the sources lie in source/
 
-Every exchange in the sources is written by hand. The script joins some of them into further
+Every exchange is written out in full in the sources. The script joins some of them into further
 conversations (a question for the name among everyday exchanges), shuffles, and draws the tales of the
 base text. Chance is a hash of a fixed seed, so every machine and every Python gives the same bytes.
 """
