@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 build_packages=(build-essential git xz-utils ca-certificates pkg-config python3 python3-venv ccache
   libhdf5-dev libopenmpi-dev openmpi-bin libboost-dev libboost-program-options-dev libyaml-cpp-dev
   libspdlog-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libxxhash-dev zlib1g-dev)
-test_packages=(libgtest-dev clang libclang-rt-dev clang-format strace)
+test_packages=(libgtest-dev libgmock-dev clang libclang-rt-dev clang-format strace)
 
 say() { printf '\n==> %s\n' "$*"; }
 die() { printf 'bootstrap: %s\n' "$*" >&2; exit 1; }
