@@ -22,7 +22,7 @@ only_in '#include <boost/program_options' apps
 only_in '#include <hdf5' lib/store/src
 only_in '#include <mpi\.h>' lib/session/src lib/comm/src tests/support
 only_in '#include <torch/torch\.h>' tests/parity
-only_in '#include <pcre2' lib/text/src
+only_in '#include <pcre2' lib/text/src lib/optim/src
 only_in '#include <utf8proc' lib/text/src
 only_in '#include <(ATen|c10|torch)/' lib/comm lib/params lib/ops lib/model lib/optim lib/checkpoint \
   lib/engine lib/infer lib/control lib/serve tests

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace fg::optim {
+
+enum class ClipMode { exact, lagged };
+
+struct ClipOptions {
+  double norm = 0;  // 0: no clipping
+  ClipMode mode = ClipMode::exact;
+};
+
+/// Throws Error(usage).
+void validate(const ClipOptions& options);
+
+/// Σ g² of one whole logical parameter (check_gradient; added over its rows where it is cut).
+struct NamedSum {
+  std::string name;
+  float square_sum = 0;
+};
+
+/// The norm of all gradients: the sums added in double in the order of their names, so that it does
+/// not depend on which rank holds what or when its gradient was complete. Not finite where a sum is
+/// not.
+double global_norm(std::span<const NamedSum> sums);
+
+/// min(1, limit / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_ has it; 1 without a limit.
+double clip_factor(double norm, double limit);
+
+/// The factor of each step's gradients. Exact clipping needs all gradients of a step before its
+/// first update. Lagged clipping takes the norm of the step before, so that updates can run inside
+/// the backward; the first step of a run is then not clipped.
+class Clipper {
+public:
+  explicit Clipper(const ClipOptions& options);
+
+  bool needs_all_gradients() const noexcept;
+  /// `norm` is this step's for exact clipping, and ignored for lagged.
+  double factor(std::optional<double> norm) const;
+  /// The norm of a finished step, before clipping; one that is not finite is not remembered.
+  void finished(double norm);
+
+  /// All that a checkpoint needs to keep.
+  std::optional<double> last_norm() const noexcept { return last_norm_; }
+  void restore(std::optional<double> last_norm) { last_norm_ = last_norm; }
+
+private:
+  ClipOptions options_;
+  std::optional<double> last_norm_;
+};
+
+}  // namespace fg::optim
