@@ -45,12 +45,20 @@ CodeBook make_book(int bits, bool is_signed) {
   return book;
 }
 
-std::uint8_t nearest_code(const CodeBook& book, float x) {
-  // Branch-free search for the number of midpoints at or below x.
-  std::size_t code = 0;
-  for (std::size_t step = book.values.size() / 2; step > 0; step /= 2)
-    code += x >= book.midpoints[code + step - 1] ? step : 0;
-  return static_cast<std::uint8_t>(code);
+constexpr std::int64_t largest_block = 256;
+
+/// For each x = block[i] / scale the number of midpoints at or below it, by a binary search that
+/// goes level by level over the whole block and has no branch to mispredict.
+void nearest_codes(const CodeBook& book, const float* block, float scale, std::int64_t count,
+                   std::uint32_t* codes) {
+  float x[largest_block];
+  FG_CHECK(count <= largest_block);
+  for (std::int64_t i = 0; i < count; ++i) x[i] = block[i] / scale;
+  std::fill_n(codes, count, 0U);
+  const float* midpoints = book.midpoints.data();
+  for (auto step = static_cast<std::uint32_t>(book.values.size() / 2); step > 0; step /= 2)
+    for (std::int64_t i = 0; i < count; ++i)
+      codes[i] += step * static_cast<std::uint32_t>(x[i] >= midpoints[codes[i] + step - 1]);
 }
 
 }  // namespace
@@ -69,14 +77,15 @@ void quantise_block(const CodeBook& book, int bits, const float* block, std::int
   static const bool last_only = fault_planted("optim.block_scale_of_last");
   if (last_only) largest = std::max(1e-12F, std::abs(block[count - 1]));
   *scale = largest;
+  std::uint32_t nearest[largest_block];
+  nearest_codes(book, block, largest, count, nearest);
   if (bits == 8) {
-    for (std::int64_t i = 0; i < count; ++i) codes[i] = nearest_code(book, block[i] / largest);
+    for (std::int64_t i = 0; i < count; ++i) codes[i] = static_cast<std::uint8_t>(nearest[i]);
     return;
   }
   static const bool low_first = fault_planted("optim.nibbles_swapped");
   for (std::int64_t i = 0; i < count; i += 2) {
-    const unsigned first = nearest_code(book, block[i] / largest);
-    const unsigned second = nearest_code(book, block[i + 1] / largest);
+    const std::uint32_t first = nearest[i], second = nearest[i + 1];
     codes[i / 2] = static_cast<std::uint8_t>(low_first ? second << 4 | first : first << 4 | second);
   }
 }
