@@ -21,7 +21,7 @@ only_in '#include <yaml-cpp/' lib/config/src
 only_in '#include <boost/program_options' apps
 only_in '#include <hdf5' lib/store/src
 only_in '#include <mpi\.h>' lib/session/src lib/comm/src tests/support
-only_in '#include <torch/torch\.h>' tests/parity
+only_in '#include <torch/torch\.h>' tests/parity 'tests/*_oracle_test.cpp' tests/support/include/fg/test/oracle.hpp
 only_in '#include <pcre2' lib/text/src lib/optim/src
 only_in '#include <utf8proc' lib/text/src
 only_in '#include <(ATen|c10|torch)/' lib/comm lib/params lib/ops lib/model lib/optim lib/checkpoint \
