@@ -1,0 +1,160 @@
+#include "fg/model/model.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <ATen/ops/empty.h>
+
+#include <fg/base/error.hpp>
+
+namespace fg::model {
+namespace {
+
+at::Tensor tensor_of(std::span<const std::int64_t> values) {
+  const at::Tensor tensor =
+      at::empty({static_cast<std::int64_t>(values.size())}, at::TensorOptions(at::kLong));
+  std::copy(values.begin(), values.end(), tensor.data_ptr<std::int64_t>());
+  return tensor;
+}
+
+}  // namespace
+
+std::int64_t Pass::bytes() const {
+  std::int64_t total = hidden.defined() ? static_cast<std::int64_t>(hidden.nbytes()) : 0;
+  for (const Saved& saved : blocks) total += saved.bytes();
+  return total;
+}
+
+double loss_sum(const at::Tensor& losses) {
+  const at::Tensor wide = losses.to(at::kDouble);
+  const double* const values = wide.data_ptr<double>();
+  double sum = 0.0;
+  for (std::int64_t index = 0; index < wide.numel(); ++index) sum += values[index];
+  return sum;
+}
+
+Model::Model(arch::ModelConfig config, at::ScalarType type, std::optional<params::Part> part)
+    : config_(std::move(config)),
+      part_(part.value_or(params::whole(config_))),
+      parameters_(std::make_unique<params::Parameters>(params::plan_layout(config_, part_), type)),
+      tables_(config_.rope, config_.head_dim, config_.max_position_embeddings) {
+  if (part_.has_embedding) embedding_.emplace(config_, *parameters_);
+  for (std::int64_t layer = part_.first_layer; layer < part_.last_layer; ++layer)
+    layers_.emplace_back(config_, *parameters_, layer);
+  if (part_.has_head) head_.emplace(config_, *parameters_);
+}
+
+void Model::set_policy(MemoryPolicy policy) {
+  for (DecoderBlock& layer : layers_) layer.set_policy(policy);
+}
+
+void Model::set_policy(std::int64_t layer, MemoryPolicy policy) {
+  FG_CHECK(layer >= part_.first_layer && layer < part_.last_layer);
+  layers_[static_cast<std::size_t>(layer - part_.first_layer)].set_policy(policy);
+}
+
+Batch Model::make_batch(std::span<const std::int64_t> ids, std::span<const std::int64_t> lengths,
+                        std::span<const std::int64_t> targets) {
+  Batch batch;
+  batch.documents = ops::Documents(lengths);
+  FG_CHECK(batch.tokens() == static_cast<std::int64_t>(ids.size()));
+  FG_CHECK(targets.size() == ids.size());
+  batch.ids = tensor_of(ids);
+  batch.rotation = tables_.for_documents(batch.documents);
+  std::vector<std::int64_t> positions;
+  std::vector<std::int64_t> wanted;
+  for (std::size_t row = 0; row < targets.size(); ++row) {
+    if (targets[row] < 0) continue;
+    positions.push_back(static_cast<std::int64_t>(row));
+    wanted.push_back(targets[row]);
+  }
+  batch.positions = tensor_of(positions);
+  batch.targets = tensor_of(wanted);
+  return batch;
+}
+
+std::vector<const Block*> Model::blocks() const {
+  std::vector<const Block*> all;
+  if (embedding_) all.push_back(&*embedding_);
+  for (const DecoderBlock& layer : layers_) all.push_back(&layer);
+  return all;
+}
+
+at::Tensor Model::forward(const at::Tensor& input, const Batch& batch, Pass& pass) const {
+  const std::vector<const Block*> all = blocks();
+  pass.blocks.assign(all.size(), Saved());
+  at::Tensor hidden = input;
+  for (std::size_t index = 0; index < all.size(); ++index)
+    hidden = all[index]->forward(hidden, batch, pass.blocks[index]);
+  if (head_) pass.hidden = hidden;
+  return hidden;
+}
+
+at::Tensor Model::backward_input(const at::Tensor& grad_output, const Batch& batch, double scale,
+                                 Pass& pass, params::Gradients& gradients) const {
+  const std::vector<const Block*> all = blocks();
+  at::Tensor gradient = grad_output;
+  if (head_) gradient = head_->backward(pass.hidden, batch, scale, gradients, pass.losses);
+  pass.hidden = at::Tensor();
+  for (std::size_t index = all.size(); index-- > 0;)
+    gradient = all[index]->backward_input(gradient, batch, pass.blocks[index]);
+  return gradient;
+}
+
+void Model::backward_weight(const Batch& batch, Pass& pass, params::Gradients& gradients) const {
+  const std::vector<const Block*> all = blocks();
+  for (std::size_t index = all.size(); index-- > 0;)
+    all[index]->backward_weight(batch, pass.blocks[index], gradients);
+}
+
+at::Tensor Model::backward(const at::Tensor& grad_output, const Batch& batch, double scale,
+                           Pass& pass, params::Gradients& gradients) const {
+  const std::vector<const Block*> all = blocks();
+  at::Tensor gradient = grad_output;
+  if (head_) gradient = head_->backward(pass.hidden, batch, scale, gradients, pass.losses);
+  pass.hidden = at::Tensor();
+  for (std::size_t index = all.size(); index-- > 0;) {
+    gradient = all[index]->backward_input(gradient, batch, pass.blocks[index]);
+    all[index]->backward_weight(batch, pass.blocks[index], gradients);
+  }
+  return gradient;
+}
+
+at::Tensor Model::train(const Batch& batch, double scale, params::Gradients& gradients) const {
+  FG_CHECK(embedding_ && head_);
+  Pass pass;
+  forward({}, batch, pass);
+  backward({}, batch, scale, pass, gradients);
+  return pass.losses;
+}
+
+at::Tensor Model::hidden_of(const Batch& batch) const {
+  FG_CHECK(embedding_ && head_);
+  at::Tensor hidden;
+  for (const Block* block : blocks()) {
+    Saved unused;
+    hidden = block->forward(hidden, batch, unused);
+  }
+  return hidden;
+}
+
+at::Tensor Model::evaluate(const Batch& batch) const {
+  return head_->losses(hidden_of(batch), batch);
+}
+
+at::Tensor Model::logits(const Batch& batch) const {
+  return head_->logits(hidden_of(batch));
+}
+
+at::Tensor Model::next_logits(std::span<const std::int64_t> ids, KvCache& cache) {
+  FG_CHECK(embedding_ && head_ && !ids.empty());
+  const auto count = static_cast<std::int64_t>(ids.size());
+  const ops::Rotation rotation = tables_.for_positions(cache.length(), count);
+  cache.reserve(count);
+  at::Tensor hidden = embedding_->look_up(tensor_of(ids));
+  for (const DecoderBlock& layer : layers_) hidden = layer.forward_cached(hidden, rotation, cache);
+  cache.advance(count);
+  return head_->logits(hidden.narrow(0, count - 1, 1)).select(0, 0);
+}
+
+}  // namespace fg::model

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include <c10/core/Allocator.h>
+#include <c10/core/CPUAllocator.h>
+
+namespace fg::test {
+
+/// Stands in front of LibTorch's CPU allocator while it lives, and counts what tensors hold. What
+/// it gave out may outlive it.
+class CountingAllocator final : public c10::Allocator {
+public:
+  CountingAllocator() : counts_(std::make_shared<Counts>()) { c10::SetCPUAllocator(this); }
+  ~CountingAllocator() override { c10::SetCPUAllocator(c10::GetDefaultCPUAllocator()); }
+  CountingAllocator(const CountingAllocator&) = delete;
+  CountingAllocator& operator=(const CountingAllocator&) = delete;
+
+  c10::DataPtr allocate(std::size_t bytes) override {
+    counts_->add(static_cast<std::int64_t>(bytes));
+    auto* const block = new Block{c10::GetDefaultCPUAllocator()->allocate(bytes), counts_,
+                                  static_cast<std::int64_t>(bytes)};
+    return {block->memory.get(), block, &CountingAllocator::release, c10::Device(c10::kCPU)};
+  }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override {
+    default_copy_data(to, from, bytes);
+  }
+
+  std::int64_t held() const { return counts_->held; }
+  /// The most that was held since the last call of `forget_peak`.
+  std::int64_t peak() const { return counts_->peak; }
+  void forget_peak() { counts_->peak = counts_->held; }
+
+private:
+  struct Counts {
+    void add(std::int64_t bytes) {
+      const std::lock_guard lock(mutex);
+      held += bytes;
+      if (held > peak) peak = held;
+    }
+    std::mutex mutex;
+    std::int64_t held = 0;
+    std::int64_t peak = 0;
+  };
+  struct Block {
+    c10::DataPtr memory;
+    std::shared_ptr<Counts> counts;
+    std::int64_t bytes;
+  };
+
+  static void release(void* context) {
+    const std::unique_ptr<Block> block(static_cast<Block*>(context));
+    block->counts->add(-block->bytes);
+  }
+
+  std::shared_ptr<Counts> counts_;
+};
+
+}  // namespace fg::test
