@@ -39,6 +39,10 @@ public:
   /// True once `together` has made every rank leave: all know, nobody waits.
   bool failed_together() const noexcept { return failed_together_; }
 
+  /// After a common failure that every rank has dealt with (a save that will be tried again): all
+  /// go on, and the next failure counts afresh. To be called on every rank.
+  void forget_failure() noexcept { failed_together_ = false; }
+
   /// Collective. The largest code any rank brings.
   ExitCode agree(ExitCode mine);
 
