@@ -8,6 +8,7 @@
 #include <fg/base/failpoint.hpp>
 #include <fg/store/manifest.hpp>
 #include <fg/store/model_weights.hpp>
+#include <fg/store/slices.hpp>
 
 #include "tensor_list.hpp"
 #include "torch_bin_reader.hpp"
@@ -50,6 +51,10 @@ class ModelWeights::State {
 public:
   explicit State(const fs::path& folder) : folder_(folder) {
     choose();
+    if (set_.sliced) {
+      list_slices();
+      return;
+    }
     for (std::size_t file = 0; file < set_.files.size(); ++file) list(file);
     if (set_.index)
       check_index();
@@ -58,6 +63,7 @@ public:
   }
 
   void read(std::size_t tensor, std::uint64_t offset, std::span<std::byte> out) {
+    if (slices_) return slices_->read(TensorUse::weights, tensor, offset, out);
     const Place& place = places_.at(tensor);
     opened(place.file).read(place.tensor, offset, out);
   }
@@ -69,6 +75,7 @@ public:
   const WeightSet& set() const { return set_; }
   std::span<const TensorInfo> tensors() const { return tensors_; }
   const std::string& file_of(std::size_t tensor) const {
+    if (slices_) return slices_->table().weights.at(tensor).slices.front().file;
     return set_.files[places_.at(tensor).file];
   }
   std::span<const std::string> notes() const { return notes_; }
@@ -106,6 +113,15 @@ private:
       repeated_bytes_ += bin->repeated_bytes();
     if (tensors_.size() > max_tensors * 4)
       fail(ExitCode::cannot_load, folder_.string() + ": more than 400000 tensors");
+  }
+
+  void list_slices() {
+    std::vector<SliceFolder> folders;
+    folders.push_back({folder_, read_manifest(folder_)});
+    slices_.emplace(std::move(folders));
+    slices_->open_all(TensorUse::weights);
+    for (const SlicedTensor& tensor : slices_->table().weights) tensors_.push_back(tensor.info);
+    check_names();
   }
 
   TensorFileReader& opened(std::size_t file) {
@@ -180,7 +196,8 @@ private:
   std::unordered_map<std::string_view, std::size_t> by_name_;  // views into tensors_
   std::uint64_t repeated_bytes_ = 0;
   std::unordered_set<std::size_t> trusted_;
-  std::deque<Opened> open_;  // the oldest first
+  std::deque<Opened> open_;            // the oldest first
+  std::optional<SliceReader> slices_;  // of a checkpoint; then the two above stay empty
 };
 
 ModelWeights::ModelWeights(const fs::path& folder) : state_(std::make_unique<State>(folder)) {}

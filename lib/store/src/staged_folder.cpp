@@ -109,7 +109,8 @@ void sync_tree(const fs::path& folder) {
 
 }  // namespace
 
-StagedFolder::StagedFolder(const fs::path& target, Overwrite overwrite)
+StagedFolder::StagedFolder(const fs::path& target, Overwrite overwrite,
+                           const std::string& staging_name)
     : target_(resolve_target(target)),
       lock_path_(target_.parent_path() / ("." + target_.filename().string() + ".fg-lock")),
       overwrite_(overwrite) {
@@ -117,7 +118,9 @@ StagedFolder::StagedFolder(const fs::path& target, Overwrite overwrite)
     lock();
     if (locked_) clean_up();
     check_target();
-    const fs::path staging = target_.string() + std::string(staging_mark) + make_id();
+    const fs::path own_name = target_.string() + std::string(staging_mark) + make_id();
+    const fs::path staging = staging_name.empty() ? own_name : target_.parent_path() / staging_name;
+    if (locked_ && !staging_name.empty() && is_there(staging)) remove_folder(staging);
     fail_point("stage.before_make");
     if (::mkdir(staging.c_str(), 0755) != 0)
       refuse(staging, "cannot make the folder: " + errno_text(errno));
@@ -194,7 +197,7 @@ void StagedFolder::commit() {
     put_in_place();
   }
   fail_point("stage.after_rename");
-  sync_path(target_.parent_path());
+  if (!fault_planted("store.parent_not_synced")) sync_path(target_.parent_path());
   fail_point("stage.before_removal");
   if (old_.empty()) return;
   std::error_code error;

@@ -6,6 +6,8 @@
 
 #include <fg/base/error.hpp>
 #include <fg/base/file.hpp>
+#include <fg/store/manifest.hpp>
+#include <fg/store/slices.hpp>
 
 #include "tensor_list.hpp"
 
@@ -114,6 +116,33 @@ std::optional<WeightSet> find_numbered(const fs::path& folder, WeightFormat form
   return set;
 }
 
+/// "model-r00003.h5"
+bool is_slice_file(const std::string& name) {
+  constexpr std::string_view start = "model-r";
+  constexpr std::string_view suffix = ".h5";
+  return name.size() == start.size() + 5 + suffix.size() && name.starts_with(start) &&
+         name.ends_with(suffix) &&
+         std::all_of(name.begin() + start.size(), name.end() - suffix.size(),
+                     [](char letter) { return letter >= '0' && letter <= '9'; });
+}
+
+std::optional<WeightSet> find_sliced(const fs::path& folder) {
+  if (std::ranges::none_of(file_names(folder), is_slice_file)) return std::nullopt;
+  const Manifest manifest = read_manifest(folder);
+  if (!has_slices(manifest)) return std::nullopt;
+  const SliceTable table = slices_of(manifest, (folder / manifest_name).string());
+  std::set<std::string> files;
+  for (const SlicedTensor& tensor : table.weights)
+    for (const Slice& slice : tensor.slices) files.insert(slice.file);
+  if (files.empty()) return std::nullopt;
+  WeightSet set;
+  set.format = WeightFormat::hdf5;
+  set.files.assign(files.begin(), files.end());
+  set.sliced = true;
+  find_missing(folder, set);
+  return set;
+}
+
 }  // namespace
 
 std::optional<fs::path> find_model_file(const fs::path& folder, const std::string& name) {
@@ -155,6 +184,7 @@ std::vector<WeightSet> find_weight_sets(const fs::path& folder) {
     for (std::optional<WeightSet>* set : {&indexed, &single, &numbered})
       if (*set) sets.push_back(std::move(**set));
   }
+  if (std::optional<WeightSet> sliced = find_sliced(folder)) sets.push_back(std::move(*sliced));
   return sets;
 }
 

@@ -31,6 +31,7 @@ struct WeightSet {
   std::vector<std::string> missing;
   std::optional<WeightIndex> index;
   std::string index_file;  // "" without one
+  bool sliced = false;     // a checkpoint: the manifest's slice table says what lies where
 
   /// "model.safetensors.index.json", or the name of the (first) file.
   const std::string& name() const { return index_file.empty() ? files.front() : index_file; }

@@ -21,13 +21,17 @@ struct RetentionResult {
   std::vector<std::string> notes;
 };
 
-/// Deletes the checkpoints that the rules do not keep. Call it only after `save` returned, on the
-/// ranks for which `leads_folder` is true. A checkpoint without a sound manifest, or with files of
-/// another size than it says, does not count among the last `keep` and is deleted once it is older
-/// than all of these. A folder is renamed to `.trash-…` first and removed then: a kill leaves
-/// nothing that looks like a checkpoint, and RunFolder clears up. What each checkpoint's metric was
-/// stands in its own manifest, so there is no list that could be lost. Error(usage) for `keep` < 2.
-RetentionResult retain(const std::filesystem::path& checkpoints, const Retention& rules);
+/// Deletes the checkpoints that the rules do not keep. Call it only after `save` of `saved_step`
+/// returned, on the ranks for which `leads_folder` is true. That step is always kept. Higher ones,
+/// which a run has that went on from an older checkpoint because they were damaged, neither count
+/// nor go: the run writes over them when it gets there. A checkpoint without a sound manifest, or
+/// with files of another size than it says, does not count among the last `keep` and is deleted
+/// once it is older than all of these. A folder is renamed to `.trash-...` first and removed then:
+/// a kill leaves nothing that looks like a checkpoint, and RunFolder clears up. What each
+/// checkpoint's metric was stands in its own manifest, so there is no list that could be lost.
+/// Error(usage) for `keep` < 2.
+RetentionResult retain(const std::filesystem::path& checkpoints, std::uint64_t saved_step,
+                       const Retention& rules);
 
 /// The checkpoint of the lowest metric, as `retain` sees it; nothing where none has one.
 struct Best {

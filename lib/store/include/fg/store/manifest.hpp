@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -44,6 +45,11 @@ Manifest read_manifest(const std::filesystem::path& folder);
 /// naming the damaged file and what differs. A file that is not listed is refused only if it holds
 /// weights (.h5, .hdf5, .safetensors, .bin).
 void verify_manifest(const std::filesystem::path& folder);
+
+/// The same with a manifest that was read before, for one of several readers: all sizes, but only
+/// those files' bytes that fall to `share` of `shares`. Together the shares read each file once.
+void verify_files(const Manifest& manifest, const std::filesystem::path& folder,
+                  std::size_t share = 0, std::size_t shares = 1);
 
 /// The same for one file of the folder, to be called before a `.h5` is opened; costs a read of it.
 /// Error(cannot_load), also where there is no manifest.

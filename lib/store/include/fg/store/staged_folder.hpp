@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 namespace fg::store {
 
@@ -27,7 +28,10 @@ public:
   /// Refuses a target that exists (with Overwrite::yes: only one that is a symbolic link, no
   /// folder, or a folder that holds folders), a target whose parent is missing, and one being
   /// written.
-  explicit StagedFolder(const std::filesystem::path& target, Overwrite overwrite = Overwrite::no);
+  /// `staging` may give the staged folder a plain name of its own beside the target; what an
+  /// earlier run left under that name is removed.
+  explicit StagedFolder(const std::filesystem::path& target, Overwrite overwrite = Overwrite::no,
+                        const std::string& staging = {});
   StagedFolder(const StagedFolder&) = delete;
   StagedFolder& operator=(const StagedFolder&) = delete;
   /// Without a commit: removes what was written.

@@ -1,0 +1,108 @@
+#include <algorithm>
+#include <set>
+
+#include <fg/base/error.hpp>
+#include <fg/base/failpoint.hpp>
+#include <fg/base/file.hpp>
+#include <fg/checkpoint/choose.hpp>
+#include <fg/checkpoint/retention.hpp>
+
+#include "checkpoint_files.hpp"
+
+namespace fg::checkpoint {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Kept {
+  std::uint64_t step;
+  fs::path folder;
+  bool sound = false;
+  std::optional<double> metric;
+};
+
+/// A look at manifest and sizes; reading all bytes at every save would take too long.
+Kept look_at(const Listed& listed) {
+  Kept found{listed.step, listed.folder, false, std::nullopt};
+  try {
+    const Described described = describe(listed.folder);
+    found.metric = described.info.metric;
+    found.sound = std::ranges::all_of(described.manifest.files, [&](const auto& file) {
+      std::error_code error;
+      return fs::file_size(listed.folder / file.first, error) == file.second.size && !error;
+    });
+  } catch (const Error&) {
+    found.sound = false;
+  }
+  return found;
+}
+
+std::vector<Kept> look_at_all(const fs::path& checkpoints) {
+  std::vector<Kept> all;
+  for (const Listed& listed : list_checkpoints(checkpoints)) all.push_back(look_at(listed));
+  return all;
+}
+
+/// Sound ones that have a metric, the best first, of equals the older.
+std::vector<Kept> by_metric(std::vector<Kept> all) {
+  std::erase_if(all, [](const Kept& one) { return !one.sound || !one.metric; });
+  std::ranges::sort(all, {}, [](const Kept& one) { return std::pair(*one.metric, one.step); });
+  return all;
+}
+
+void remove_checkpoint(const Kept& old) {
+  const fs::path trash = old.folder.parent_path() / (".trash-" + old.folder.filename().string());
+  std::error_code error;
+  fs::remove_all(trash, error);  // of a run that was cut
+  fs::rename(old.folder, trash, error);
+  if (error)
+    fail(ExitCode::cannot_save,
+         old.folder.string() + ": cannot rename it to delete it: " + error.message());
+  fail_point("retention.renamed");
+  sync_path(old.folder.parent_path());  // else a power cut might bring back half of it
+  fs::remove_all(trash, error);
+  if (error) fail(ExitCode::cannot_save, trash.string() + ": cannot delete: " + error.message());
+}
+
+}  // namespace
+
+RetentionResult retain(const fs::path& checkpoints, std::uint64_t saved_step,
+                       const Retention& rules) {
+  if (rules.keep < 2)
+    fail(ExitCode::usage, "checkpoint.keep is " + std::to_string(rules.keep) +
+                              "; at least 2 are kept, since the newest may turn out damaged");
+  RetentionResult result;
+  std::vector<Kept> all = look_at_all(checkpoints);
+  std::erase_if(all, [&](const Kept& one) { return one.step > saved_step; });
+  std::set<std::uint64_t> kept = {saved_step};
+  std::vector<Kept> best = by_metric(all);
+  if (fault_planted("checkpoint.retention_deletes_best")) best.clear();
+  for (std::size_t i = 0; i < best.size() && i < rules.keep_best; ++i) kept.insert(best[i].step);
+  std::uint64_t last = 0;
+  std::uint64_t oldest_of_last = 0;
+  for (const Kept& one : all) {
+    if (!one.sound || last == rules.keep) continue;
+    ++last;
+    kept.insert(one.step);
+    oldest_of_last = one.step;
+  }
+  for (const Kept& one : all) {
+    if (kept.contains(one.step)) continue;
+    if (!one.sound && (last < rules.keep || one.step > oldest_of_last)) continue;
+    try {
+      remove_checkpoint(one);
+      result.deleted.push_back(one.step);
+    } catch (const Error& error) {
+      result.notes.emplace_back(error.what());
+    }
+  }
+  return result;
+}
+
+std::optional<Best> best_checkpoint(const fs::path& checkpoints) {
+  const std::vector<Kept> sorted = by_metric(look_at_all(checkpoints));
+  if (sorted.empty()) return std::nullopt;
+  return Best{sorted.front().step, *sorted.front().metric, sorted.front().folder};
+}
+
+}  // namespace fg::checkpoint
