@@ -1,18 +1,32 @@
 #include <memory>
+#include <mutex>
 #include <vector>
 
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <fg/base/error.hpp>
 #include <fg/log/log.hpp>
 
+#include "terminal.hpp"
+
 namespace fg::log {
 namespace {
 
 Options current;
+
+/// Standard error, where lines and a progress bar share the terminal.
+class TerminalSink final : public spdlog::sinks::base_sink<std::mutex> {
+private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t text;
+    formatter_->format(message, text);
+    terminal::print({text.data(), text.size()});
+  }
+  void flush_() override {}  // printed at once
+};
 
 spdlog::level::level_enum spdlog_level(Level level) {
   switch (level) {
@@ -31,7 +45,7 @@ spdlog::level::level_enum spdlog_level(Level level) {
 }
 
 std::shared_ptr<spdlog::logger> make_logger(const Options& options) {
-  std::vector<spdlog::sink_ptr> sinks = {std::make_shared<spdlog::sinks::stderr_sink_mt>()};
+  std::vector<spdlog::sink_ptr> sinks = {std::make_shared<TerminalSink>()};
   if (!options.file.empty())
     sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file.string()));
   auto logger = std::make_shared<spdlog::logger>("fg", sinks.begin(), sinks.end());
