@@ -1,13 +1,10 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
-#include <optional>
 #include <string>
 
 #include <fg/base/json.hpp>
-#include <fg/text/chat_template.hpp>
-#include <fg/text/tokenizer.hpp>
+#include <fg/data/chat_encoder.hpp>
 
 namespace fg::data_app {
 
@@ -25,14 +22,9 @@ public:
   std::string render(const std::string& line) const;
 
 private:
-  text::Rendered render_chat(const Json& value) const;
-  const text::ChatTemplate& template_for(bool has_tools) const;
+  text::Rendered render_chat(Json value) const;
 
-  std::filesystem::path folder_;
-  text::Tokenizer tokenizer_;
-  std::map<std::string, std::string> special_tokens_;  // "bos_token" → "<s>", …
-  std::optional<text::ChatTemplate> plain_;            // absent: the folder has none
-  std::optional<text::ChatTemplate> with_tools_;       // absent: `plain_` serves
+  data::ChatEncoder encoder_;
 };
 
 }  // namespace fg::data_app

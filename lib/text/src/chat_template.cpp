@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fg/base/failpoint.hpp>
 #include <fg/base/utf8.hpp>
 #include <fg/text/chat_template.hpp>
@@ -56,7 +58,34 @@ public:
     return jinja::make_string(budget_, jinja::Text(bytes, marks_));
   }
 
+  /// A list of messages: strings of the assistant's are marked as such, but for the role.
+  Value convert_messages(const Json& messages) {
+    if (!messages.is_array()) return convert(messages);
+    jinja::Values items;
+    items.reserve(messages.size());
+    jinja::Marks assistant = jinja::from_assistant_even;
+    for (const Json& message : messages) {
+      const auto role = message.is_object() ? message.find("role") : message.end();
+      const bool is_assistant = message.is_object() && role != message.end() && *role == "assistant";
+      items.push_back(is_assistant ? convert_assistant(message, assistant) : convert(message, 1));
+      if (is_assistant) assistant = static_cast<jinja::Marks>(assistant ^ jinja::from_assistant);
+    }
+    const Value list = jinja::make_list(budget_, std::move(items));
+    list.as<jinja::Sequence>().input = is_input();
+    return list;
+  }
+
 private:
+  Value convert_assistant(const Json& message, jinja::Marks assistant) {
+    Converter marking(budget_, static_cast<jinja::Marks>(marks_ | assistant));
+    budget_.allocate(message.size() * 4 * sizeof(Value));
+    auto dict = jinja::make_dict();
+    for (const auto& [key, item] : message.items())
+      dict->set(convert_string(key), (key == "role" ? *this : marking).convert(item, 2));
+    dict->input = is_input();
+    return jinja::dict_value(std::move(dict));
+  }
+
   bool is_input() const { return (marks_ & jinja::from_input) != 0; }
 
   Value convert_array(const Json& json, int depth) {
@@ -95,7 +124,7 @@ std::shared_ptr<const jinja::Dict> variables_of(const ChatInput& input,
   if (!input.extra.is_object() && !input.extra.is_null())
     jinja::value_failure("the extra variables are not an object");
   for (const auto& [name, value] : input.extra.items()) set(name, from_input.convert(value));
-  set("messages", from_input.convert(input.messages));
+  set("messages", from_input.convert_messages(input.messages));
   set("tools", from_input.convert(input.tools));
   set("documents", from_input.convert(input.documents));
   set("add_generation_prompt", Value(input.add_generation_prompt));
@@ -117,6 +146,30 @@ std::vector<ByteSpan> spans_of(const jinja::Text& text, jinja::Marks mark) {
   return spans;
 }
 
+std::vector<ByteSpan> assistant_spans(const jinja::Text& text) {
+  std::vector<ByteSpan> spans;
+  jinja::Marks open = jinja::no_marks;  // whose span may still grow
+  std::size_t begin = 0;
+  for (const jinja::Text::Run& run : text.runs()) {
+    const auto own = static_cast<jinja::Marks>(run.marks & jinja::from_assistant);
+    if (own != jinja::no_marks && own == open)
+      spans.back().end = run.end;
+    else if (own != jinja::no_marks)
+      spans.push_back({begin, run.end});
+    if (own != jinja::no_marks || (run.marks & jinja::from_input) != 0) open = own;
+    begin = run.end;
+  }
+  return spans;
+}
+
+bool holds_generation(const jinja::Body& body) {
+  return std::any_of(body.begin(), body.end(), [](const jinja::StatementPtr& statement) {
+    return statement->kind == jinja::StatementKind::generation ||
+           holds_generation(statement->body) || holds_generation(statement->otherwise) ||
+           holds_generation(statement->elifs);
+  });
+}
+
 }  // namespace
 
 struct ChatTemplate::Parsed {
@@ -129,6 +182,10 @@ ChatTemplate::ChatTemplate(std::string source, std::string name,
       name_(std::move(name)),
       parsed_(std::move(parsed)),
       clock_(std::chrono::system_clock::now) {}
+
+bool ChatTemplate::has_generation() const {
+  return holds_generation(parsed_->tree.body);
+}
 
 void ChatTemplate::set_clock(TemplateClock clock) {
   clock_ = std::move(clock);
@@ -172,7 +229,8 @@ Rendered ChatTemplate::render(const ChatInput& input, const RenderLimits& limits
   jinja::Interpreter interpreter(parsed_->tree, std::move(variables), own, clock_);
   try {
     const jinja::Text text = interpreter.render();
-    return {text.bytes(), spans_of(text, jinja::from_input), spans_of(text, jinja::in_generation)};
+    return {text.bytes(), spans_of(text, jinja::from_input), spans_of(text, jinja::in_generation),
+            assistant_spans(text)};
   } catch (const jinja::Failure& failure) {
     refuse(failure.what(), interpreter.place());
   }

@@ -14,6 +14,11 @@ inline constexpr Marks no_marks = 0;
 inline constexpr Marks from_input =
     1;  // a string inside messages, tools, documents or extra keywords
 inline constexpr Marks in_generation = 2;  // inside {% generation %}
+/// Of a message whose role is "assistant", its role aside; the two take turns from one such message
+/// to the next, so that neighbours are told apart.
+inline constexpr Marks from_assistant_even = 4;
+inline constexpr Marks from_assistant_odd = 8;
+inline constexpr Marks from_assistant = from_assistant_even | from_assistant_odd;
 
 /// No string of a template grows beyond this, whatever its limits.
 inline constexpr std::size_t max_string_bytes = std::size_t{8} << 20;

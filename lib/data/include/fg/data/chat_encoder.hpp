@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fg/text/chat_template.hpp>
@@ -36,9 +38,6 @@ public:
   /// missing or cannot be parsed.
   static ChatEncoder load(const std::filesystem::path& folder,
                           const std::filesystem::path& chat_template = {});
-  ChatEncoder(text::Tokenizer tokenizer, text::ChatTemplate chat_template,
-              std::map<std::string, std::string> special_tokens);
-
   /// `input.special_tokens` is filled in. TemplateError(data) where the template refuses.
   text::Rendered render(text::ChatInput input) const;
 
@@ -56,21 +55,25 @@ public:
   const text::Tokenizer& tokenizer() const noexcept { return tokenizer_; }
   std::optional<std::int32_t> eos_id() const { return eos_id_; }
   /// Where the template came from: a path, or "built-in ChatML".
-  const std::string& template_name() const { return plain_.name(); }
+  const std::string& template_name() const { return plain_->name(); }
   /// Hash of all that decides the ids of a text (tokenizer files, special tokens), and of the
   /// template's text: for the cache, for resuming, for comparing ranks.
   const std::string& tokenizer_hash() const noexcept { return tokenizer_hash_; }
-  std::string template_hash() const;
+  const std::string& template_hash() const noexcept { return template_hash_; }
 
 private:
+  explicit ChatEncoder(text::Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}
   const text::ChatTemplate& template_for(const text::ChatInput& input) const;
+  std::vector<text::ByteSpan> trained_spans(const text::Rendered& chat,
+                                            const text::ChatTemplate& used,
+                                            const text::Encoding& encoding) const;
 
   text::Tokenizer tokenizer_;
-  text::ChatTemplate plain_, dated_;  // `dated_`: with the fixed clock
-  std::optional<text::ChatTemplate> with_tools_, with_tools_dated_;
+  std::optional<text::ChatTemplate> plain_;       // always there once loaded
+  std::optional<text::ChatTemplate> with_tools_;  // absent: `plain_` serves
   std::map<std::string, std::string> special_tokens_;  // "bos_token" → "<s>", …
   std::optional<std::int32_t> eos_id_;
-  std::string tokenizer_hash_;
+  std::string tokenizer_hash_, template_hash_;
 };
 
 }  // namespace fg::data

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <fg/data/token_set.hpp>
@@ -40,6 +41,9 @@ public:
   double density() const noexcept;
 
 private:
+  void fill(const TokenSet& set, const std::vector<std::uint32_t>& documents,
+            const std::vector<std::uint32_t>& row_of, std::size_t row_count);
+
   std::size_t seq_len_;
   std::vector<std::uint32_t> documents_;  // row by row
   std::vector<std::size_t> first_;        // where each row begins in documents_; one more at the end

@@ -44,7 +44,7 @@ struct Source {
 struct Options {
   std::vector<Source> sources;
   Format format = Format::automatic;
-  /// "train", "train[:95%]", "[10:200]" (split.hpp); empty: everything.
+  /// "train", "train[:95%]", "[10:200]" (split.hpp); empty: as "train".
   std::string split;
   TrainOn train_on = TrainOn::all;
   TooLong too_long = TooLong::cut;

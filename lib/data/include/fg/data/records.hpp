@@ -31,7 +31,7 @@ struct RecordPlace {
 std::vector<RecordPlace> find_records(std::string_view content, Container container,
                                       const std::string& name);
 
-/// Which container a file is by its name (without .gz) and, for .json, first byte.
+/// Which container a file is by its name (without .gz).
 /// Error(data) for a name that is none of ours.
 Container container_of(const std::filesystem::path& path);
 

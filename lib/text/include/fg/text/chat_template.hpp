@@ -41,8 +41,8 @@ struct ChatInput {
   Json extra = Json::object();
 };
 
-/// The text of a conversation and what its bytes are. Spans are ordered, not empty and do not
-/// touch.
+/// The text of a conversation and what its bytes are. Spans are ordered, not empty and (those of two
+/// assistant messages aside) do not touch.
 struct Rendered {
   std::string text;
   /// Bytes from strings inside messages, tools, documents or extra variables, through whatever the
@@ -51,6 +51,9 @@ struct Rendered {
   std::vector<ByteSpan> from_input;
   /// Bytes inside {% generation %}.
   std::vector<ByteSpan> generation;
+  /// For each message of role "assistant" what the template made of it: from its first to its last
+  /// byte, cut where bytes of other input stand between. Not what the template puts around it.
+  std::vector<ByteSpan> from_assistant;
 };
 
 /// What one rendering may use before it is refused (data).
@@ -79,6 +82,8 @@ public:
 
   /// The clock of strftime_now (local time); the system's by default.
   void set_clock(TemplateClock clock);
+  /// True if {% generation %} stands anywhere in it.
+  bool has_generation() const;
   const std::string& source() const { return source_; }
   const std::string& name() const { return name_; }
 

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+
+#include <fg/data/chat_encoder.hpp>
+
+#include "options.hpp"
+
+namespace fg::data_app {
+
+/// What `fg-data pack` prints: counts, how the epoch is packed, and the first rows as text.
+std::string pack_text(const PackJob& job, const data::ChatEncoder& encoder);
+
+/// What `fg-data stats` prints: counts, lengths and their histogram.
+std::string stats_text(const PackJob& job, const data::ChatEncoder& encoder);
+
+/// Writes to standard output. Error(cannot_save).
+void print(const std::string& text);
+
+}  // namespace fg::data_app
