@@ -24,7 +24,7 @@ only_in '#include <mpi\.h>' lib/session/src lib/comm/src tests/support
 only_in '#include <torch/torch\.h>' tests/parity 'tests/*_oracle_test.cpp' tests/support/include/fg/test/oracle.hpp
 only_in '#include <pcre2' lib/text/src lib/optim/src
 only_in '#include <utf8proc' lib/text/src
-only_in '#include <zlib' lib/store/src lib/data/src
+only_in '#include <zlib' lib/store/src lib/data/src tests/unit
 only_in '#include <(ATen|c10|torch)/' lib/comm lib/params lib/ops lib/model lib/optim lib/checkpoint \
   lib/engine lib/infer lib/control lib/serve tests
 only_in '\bpickle_load\b' nowhere

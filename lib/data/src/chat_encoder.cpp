@@ -5,6 +5,7 @@
 #include <fg/base/failpoint.hpp>
 #include <fg/base/file.hpp>
 #include <fg/data/chat_encoder.hpp>
+#include <fg/log/log.hpp>
 #include <fg/store/hash.hpp>
 #include <fg/text/tokenizer_config.hpp>
 
@@ -105,9 +106,15 @@ ChatEncoder ChatEncoder::load(const fs::path& folder, const fs::path& chat_templ
     encoder.plain_ = text::load_chat_template(folder, false);
     if (encoder.plain_) encoder.with_tools_ = text::load_chat_template(folder, true);
   }
-  if (!encoder.plain_)
+  if (!encoder.plain_) {
     encoder.plain_ =
         text::ChatTemplate::parse(std::string(builtin_chat_template()), "built-in ChatML");
+    if (!encoder.tokenizer_.id_of("<|im_end|>"))
+      log::warning(folder.string() +
+                   ": has no chat template, so built-in ChatML is used; but its tokenizer does not "
+                   "know <|im_end|>, which becomes several plain tokens (fg-convert --add-tokens "
+                   "configs/add_tokens/chatml.yaml adds it)");
+  }
   const std::string& plain = encoder.plain_->source();
   encoder.template_hash_ =
       store::hash_text(std::to_string(plain.size()) + "\n" + plain +

@@ -37,7 +37,7 @@ TEST(BestFit, DoesWhatTheSlowSearchDoes) {
   for (const std::size_t seq_len : {1, 2, 63, 64, 65, 300, 4096, 300'000}) {
     std::vector<std::uint32_t> lengths(400);
     for (std::uint32_t& length : lengths)
-      length = 1 + random() % static_cast<std::uint32_t>(seq_len);
+      length = static_cast<std::uint32_t>(1 + random() % seq_len);
     EXPECT_EQ(best_fit(lengths, seq_len), slow_best_fit(lengths, seq_len)) << seq_len;
   }
 }

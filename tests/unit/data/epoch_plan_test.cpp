@@ -54,7 +54,9 @@ TEST(EpochPlan, KeepsEveryDocumentExactlyOnce) {
         EXPECT_EQ(plan.trained_tokens(),
                   static_cast<std::int64_t>(many().counts().trained_tokens));
         EXPECT_EQ(plan.tokens(), static_cast<std::int64_t>(many().counts().tokens));
-        if (!pack) EXPECT_EQ(plan.rows(), many().size());
+        if (!pack) {
+          EXPECT_EQ(plan.rows(), many().size());
+        }
       }
 }
 

@@ -108,7 +108,9 @@ TEST(Fit, CutsAnythingToTheLengthWithoutLosingCount) {
       trained += count_trained(made);
     }
     EXPECT_EQ(trained + counts.cut_trained_tokens, count_trained(whole));
-    if (!documents.empty()) EXPECT_EQ(tokens + counts.cut_tokens, whole.ids.size());
+    if (!documents.empty()) {
+      EXPECT_EQ(tokens + counts.cut_tokens, whole.ids.size());
+    }
   }
 }
 

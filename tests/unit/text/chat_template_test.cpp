@@ -45,6 +45,34 @@ TEST(ChatTemplate, MarksWhatComesFromMessages) {
   EXPECT_TRUE(rendered.generation.empty());
 }
 
+TEST(ChatTemplate, TellsTheAssistantsMessagesApart) {
+  ChatInput input;
+  input.messages = Json::parse(
+      R"([{"role": "assistant", "content": " a "}, {"role": "assistant", "content": "b"},
+          {"role": "user", "content": "assistant"}, {"role": "assistant", "content": "c",
+          "thought": "t"}, {"role": "cat", "content": "d"}])");
+  const Rendered rendered =
+      ChatTemplate::parse(
+          "{% for m in messages %}<{{ m.role }}>{{ m.thought ~ '=' if m.thought }}"
+          "{{ m.content | trim | upper }}{% endfor %}{{ messages[0].content }}",
+          "t")
+          .render(input);
+
+  EXPECT_EQ(test::parts(rendered.text, rendered.from_assistant),
+            (std::vector<std::string>{"A", "B", "t=C", " a "}));
+}
+
+TEST(ChatTemplate, KnowsWhetherItMarksGeneration) {
+  const auto has = [](const std::string& source) {
+    return ChatTemplate::parse(source, "t").has_generation();
+  };
+  EXPECT_FALSE(has("{{ '{% generation %}' }}"));
+  EXPECT_TRUE(has("{% generation %}{% endgeneration %}"));
+  EXPECT_TRUE(has("{% for m in [] %}{% if 1 %}{% elif 2 %}{%- generation %}x{% endgeneration %}"
+                  "{% endif %}{% endfor %}"));
+  EXPECT_TRUE(has("{% for m in [] %}{% else %}{% generation %}{% endgeneration %}{% endfor %}"));
+}
+
 TEST(ChatTemplate, MarksGenerationInBytes) {
   const Rendered rendered =
       ChatTemplate::parse("é{% generation %}世{{ messages[1].content }}{% endgeneration %}z", "t")
