@@ -1,5 +1,4 @@
 #include <fg/base/error.hpp>
-#include <fg/base/file.hpp>
 #include <fg/config/token_additions.hpp>
 #include <fg/config/yaml.hpp>
 
@@ -90,13 +89,7 @@ arch::TokenAdditions parse_token_additions(std::string_view yaml, const std::str
 }
 
 arch::TokenAdditions read_token_additions(const std::filesystem::path& path) {
-  std::string text;
-  try {
-    text = read_text(path, 1 << 20);
-  } catch (const Error& error) {
-    fail(ExitCode::usage, error.what());
-  }
-  return parse_token_additions(text, path.string());
+  return parse_token_additions(read_yaml_text(path), path.string());
 }
 
 }  // namespace fg::config

@@ -1,0 +1,131 @@
+#include <algorithm>
+#include <cstdio>
+
+#include <boost/program_options/value_semantic.hpp>
+
+#include <fg/app/program.hpp>
+#include <fg/base/error.hpp>
+#include <fg/base/nearest.hpp>
+#include <fg/config/load.hpp>
+#include <fg/config/write.hpp>
+
+#include "catalogue.hpp"
+#include "chain.hpp"
+
+namespace {
+
+using namespace fg;
+using app::text;
+using Words = std::vector<std::string>;
+
+const Words job_names = {"ls", "show", "refs", "graph", "schema"};
+
+app::Program describe() {
+  app::Program program;
+  program.name = "fg-config";
+  program.summary =
+      "looks at the configurations of fg-train (docs/configuration.md).\n\n"
+      "  ls      the configurations below configs/ and the folders given, with their titles\n"
+      "  show    a configuration with all that it extends, and where each value comes from\n"
+      "  refs    the files that it extends, as a tree\n"
+      "  graph   the same as a graph\n"
+      "  schema  a JSON Schema (draft 2020-12) of configuration files, for editors";
+  program.usage = {"ls [FOLDER…]", "show CONFIG [--set KEY=VALUE]… [--json]", "refs CONFIG",
+                   "graph CONFIG [--format dot|svg]", "schema"};
+  program.examples = {
+      "fg-config show configs/samantha/llama2_7b/2gpu_pp.yaml --set train.max_steps=10",
+      "fg-config graph configs/samantha/llama2_7b/1gpu_minimum.yaml --format svg > chain.svg"};
+  namespace po = boost::program_options;
+  auto add = program.own.add_options();
+  add("set", po::value<Words>()->composing(),
+      "show: a key laid over the configuration, its value in YAML; may be repeated");
+  add("json", "show: as JSON, for programs");
+  add("format", po::value<std::string>()->default_value("dot"),
+      "graph: dot (Graphviz) or svg (a picture)");
+  program.hidden.add_options()("words", po::value<Words>(), "");
+  program.positional.add("words", -1);
+  return program;
+}
+
+Words words_of(const app::Arguments& arguments, const std::string& name) {
+  return arguments.count(name) > 0 ? arguments[name].as<Words>() : Words();
+}
+
+void print(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+}
+
+config::Loaded load(const std::string& file, const app::Arguments& arguments) {
+  std::vector<config::Override> overrides;
+  for (const std::string& set : words_of(arguments, "set"))
+    overrides.push_back(config::parse_set(set));
+  return config::load(file, overrides);
+}
+
+void show(const config::Loaded& loaded, bool as_json) {
+  if (!as_json) return print(config::to_yaml(loaded.values, true));
+  const Json values = config::to_json(loaded.configuration);
+  Json result;
+  result["files"] = Json::array();
+  for (const config::ChainFile& file : loaded.files) result["files"].push_back(file.path.string());
+  for (const config::Value& value : loaded.values) {
+    Json& entry = result["values"][value.key];
+    entry["value"] = values.contains(value.key) ? values[value.key] : Json(nullptr);
+    entry["origin"] = value.origin;
+  }
+  print(result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+void list(const Words& words) {
+  std::vector<std::filesystem::path> folders(words.begin() + 1, words.end());
+  if (std::filesystem::is_directory("configs")) folders.insert(folders.begin(), "configs");
+  if (folders.empty())
+    fail(ExitCode::usage, "there is no folder configs/ here; name a folder: fg-config ls FOLDER");
+  print(config_app::catalogue(folders));
+}
+
+/// The job's words, checked; all mistakes at once.
+void check(const Words& words, const app::Arguments& arguments) {
+  std::string mistakes;
+  const auto add = [&](const std::string& what) {
+    mistakes += (mistakes.empty() ? "" : "\n") + what;
+  };
+  const std::string job = words.empty() ? "" : words.front();
+  const std::string choice = "ls, show, refs, graph or schema";
+  const bool takes_file = job == "show" || job == "refs" || job == "graph";
+  if (words.empty())
+    add("missing argument: " + choice);
+  else if (std::find(job_names.begin(), job_names.end(), job) == job_names.end())
+    add("unknown job '" + job + "'; expected " + choice + did_you_mean(job, job_names));
+  else if (takes_file && words.size() < 2)
+    add("missing argument: the CONFIG to " + job);
+  const std::size_t most = takes_file ? 2 : 1;
+  if (job != "ls" && words.size() > most) add("one argument too many: '" + words[most] + "'");
+  const std::string format = text(arguments, "format");
+  if (format != "dot" && format != "svg") add("--format " + format + ": expected dot or svg");
+  if (!mistakes.empty()) fail(ExitCode::usage, mistakes);
+}
+
+void answer(const app::Arguments& arguments) {
+  const Words words = words_of(arguments, "words");
+  check(words, arguments);
+  if (words[0] == "ls") return list(words);
+  if (words[0] == "schema") return print(config::schema().dump(2) + "\n");
+  const config::Loaded loaded = load(words[1], arguments);
+  if (words[0] == "show") return show(loaded, app::given(arguments, "json"));
+  if (words[0] == "refs") return print(config_app::chain_tree(loaded.files));
+  const bool as_svg = text(arguments, "format") == "svg";
+  print(as_svg ? config_app::chain_svg(loaded.files) : config_app::chain_dot(loaded.files));
+}
+
+void run(session::Session& session, const app::Arguments& arguments) {
+  session.together([&] {
+    if (session.is_first()) answer(arguments);
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return app::run(argc, argv, describe(), run);
+}
