@@ -43,7 +43,7 @@ app::Program describe() {
   add("format", po::value<std::string>()->default_value("dot"),
       "graph: dot (Graphviz) or svg (a picture)");
   program.hidden.add_options()("words", po::value<Words>(), "");
-  program.positional.add("words", -1);
+  program.positional.add("words", 1000);
   return program;
 }
 

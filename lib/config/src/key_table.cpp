@@ -21,7 +21,7 @@ void add_model_and_data(std::vector<Key>& table) {
       FG_KEY(data.format, "form of the records; auto: by the first one"),
       FG_KEY(data.split, "part of the data to train on, such as train[:95%]").unset("all"),
       FG_KEY(data.eval_path, "what to evaluate on").unset("data.path, if data.eval_split is given"),
-      FG_KEY(data.eval_split, "part of it, such as train[95%:]").unset("all"),
+      FG_KEY(data.eval_split, "part of data.eval_path, such as train[95%:]").unset("all"),
       FG_KEY(data.chat_template, "Jinja file that turns a conversation into text")
           .unset("the model's own, else ChatML"),
       FG_KEY(data.train_on, "tokens that count in the loss: all, or what the assistant says"),
@@ -109,8 +109,8 @@ void add_optimizer(std::vector<Key>& table) {
                  "least rms of a parameter, with relative_step; adafactor"),
       KeyBuilder("relative_step", Kind::boolean, of_a_type,
                  "lr is relative to the rms of the parameter; adafactor"),
-      KeyBuilder("momentum", Kind::number, of_a_type, "sgd"),
-      KeyBuilder("nesterov", Kind::boolean, of_a_type, "sgd"),
+      KeyBuilder("momentum", Kind::number, of_a_type, "share of the last update kept; sgd"),
+      KeyBuilder("nesterov", Kind::boolean, of_a_type, "momentum in Nesterov's form; sgd"),
 
       FG_KEY(optimizer.lr_scaling.base_batch_tokens,
              "tokens a step that lr was found for: it is scaled by (tokens a step ÷ this)^alpha")

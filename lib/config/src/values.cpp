@@ -181,7 +181,12 @@ Node write_value(std::uint64_t value) {
 }
 
 Node write_value(double value) {
-  return plain(number_text(value));
+  std::string text = number_text(value);
+  // Readers of YAML 1.1 take a number with an exponent for a text if it has no point.
+  const std::size_t exponent = text.find('e');
+  if (exponent != std::string::npos && text.find('.') == std::string::npos)
+    text.insert(exponent, ".0");
+  return plain(std::move(text));
 }
 
 Node write_value(const std::string& value) {
