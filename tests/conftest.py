@@ -11,6 +11,9 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from train_fixtures import chat_model, few_chats, train  # noqa: E402, F401  (fixtures)
 
 # Nothing here may reach for a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"

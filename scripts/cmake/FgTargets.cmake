@@ -2,6 +2,13 @@
 set(FG_LAYERS base log schedule text store arch data session comm params ops model optim checkpoint
               engine infer control serve config)
 
+# Those that need LibTorch; a build without it leaves them out.
+set(FG_TORCH_LAYERS comm params ops model optim engine infer serve)
+set(FG_BUILT_LAYERS ${FG_LAYERS})
+if(NOT FG_WITH_TORCH)
+  list(REMOVE_ITEM FG_BUILT_LAYERS ${FG_TORCH_LAYERS})
+endif()
+
 function(fg_check_layers name links)
   list(FIND FG_LAYERS ${name} own)
   if(own EQUAL -1)

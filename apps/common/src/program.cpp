@@ -29,7 +29,7 @@ ExitCode report(const Program& program, const std::exception& exception) {
 }
 
 ExitCode run_body(session::Session& session, const Program& program, const Arguments& arguments,
-                  const std::function<void(session::Session&, const Arguments&)>& body) {
+                  const std::function<ExitCode(session::Session&, const Arguments&)>& body) {
   try {
     session.together([&] {
       log::start({.level = *log::parse_level(text(arguments, "log-level")),
@@ -37,8 +37,7 @@ ExitCode run_body(session::Session& session, const Program& program, const Argum
                   .rank = session.rank(),
                   .ranks = session.size()});
     });
-    body(session, arguments);
-    return ExitCode::done;
+    return body(session, arguments);
   } catch (const std::exception& exception) {
     const ExitCode code = report(program, exception);
     // The others may wait for this rank in a collective it will never reach.
@@ -51,6 +50,15 @@ ExitCode run_body(session::Session& session, const Program& program, const Argum
 
 int run(int argc, char** argv, const Program& program,
         const std::function<void(session::Session&, const Arguments&)>& body) {
+  return run_for_code(argc, argv, program,
+                      [&](session::Session& session, const Arguments& arguments) {
+                        body(session, arguments);
+                        return ExitCode::done;
+                      });
+}
+
+int run_for_code(int argc, char** argv, const Program& program,
+                 const std::function<ExitCode(session::Session&, const Arguments&)>& body) {
   std::optional<Arguments> arguments;
   try {
     arguments = parse_command_line(argc, argv, program);

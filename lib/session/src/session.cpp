@@ -46,6 +46,12 @@ std::uint64_t Session::smallest(std::uint64_t mine) {
   return least;
 }
 
+std::uint64_t Session::united(std::uint64_t mine) {
+  std::uint64_t all = 0;
+  mpi_check(MPI_Allreduce(&mine, &all, 1, MPI_UINT64_T, MPI_BOR, world), "MPI_Allreduce");
+  return all;
+}
+
 void Session::together(const std::function<void()>& part) {
   std::exception_ptr mine;
   ExitCode code = ExitCode::done;

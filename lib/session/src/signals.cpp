@@ -8,10 +8,16 @@ namespace fg::session {
 namespace {
 
 volatile std::sig_atomic_t received = 0;
+volatile std::sig_atomic_t requeue_received = 0;
+volatile std::sig_atomic_t save_received = 0;
 
 extern "C" void note_signal(int number) {
   if (number == SIGINT && received == SIGINT) ::_exit(static_cast<int>(ExitCode::interrupted));
   if (received == 0) received = number;
+}
+
+extern "C" void note_save_signal(int number) {
+  (number == SIGUSR1 ? requeue_received : save_received) = 1;
 }
 
 }  // namespace
@@ -25,6 +31,25 @@ void watch_stop_signals() {
   ::sigaction(SIGTERM, &action, nullptr);
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &action, nullptr);
+}
+
+void watch_save_signals() {
+  struct sigaction action {};
+  action.sa_handler = note_save_signal;
+  ::sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGUSR1, &action, nullptr);
+  ::sigaction(SIGUSR2, &action, nullptr);
+}
+
+bool requeue_requested() noexcept {
+  return requeue_received != 0;
+}
+
+bool take_save_request() noexcept {
+  if (save_received == 0) return false;
+  save_received = 0;
+  return true;
 }
 
 std::optional<ExitCode> stop_requested() noexcept {

@@ -24,6 +24,12 @@ TEST(Session, FindsTheSmallestNumber) {
   EXPECT_EQ(session().smallest(100 - rank), 101 - static_cast<std::uint64_t>(session().size()));
 }
 
+TEST(Session, UnitesTheBitsOfAllRanks) {
+  const std::uint64_t mine = std::uint64_t{1} << session().rank();
+
+  EXPECT_EQ(session().united(mine), (std::uint64_t{1} << session().size()) - 1);
+}
+
 TEST(Session, BroadcastsTheTextOfTheFirstRank) {
   const std::string mine = "from " + std::to_string(session().rank());
 

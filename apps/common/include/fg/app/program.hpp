@@ -35,6 +35,11 @@ using Arguments = options::variables_map;
 int run(int argc, char** argv, const Program& program,
         const std::function<void(session::Session&, const Arguments&)>& body);
 
+/// The same for programs that may end well with another code than 0: `body` gives it, the same on
+/// every rank.
+int run_for_code(int argc, char** argv, const Program& program,
+                 const std::function<ExitCode(session::Session&, const Arguments&)>& body);
+
 /// Text of an option, or "" if it was not given.
 std::string text(const Arguments& arguments, const std::string& name);
 bool given(const Arguments& arguments, const std::string& name);

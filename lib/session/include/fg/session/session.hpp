@@ -49,6 +49,9 @@ public:
   /// Collective. The smallest number any rank brings.
   std::uint64_t smallest(std::uint64_t mine);
 
+  /// Collective. The bits that any rank brings.
+  std::uint64_t united(std::uint64_t mine);
+
   /// Collective. Rank 0's text on every rank; what others pass is ignored.
   std::string broadcast(const std::string& text);
 

@@ -1,0 +1,127 @@
+#include <cmath>
+#include <cstdio>
+#include <string>
+
+#include <fg/engine/run.hpp>
+#include <fg/log/console.hpp>
+#include <fg/log/log.hpp>
+#include <fg/optim/groups.hpp>
+
+#include "command_line.hpp"
+#include "settings.hpp"
+
+namespace {
+
+using namespace fg;
+
+void print(const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) std::fputs((line + "\n").c_str(), stdout);
+}
+
+/// The lines that start this run on as many ranks as it needs.
+void print_launch_lines(const train::CommandLine& line, std::int64_t ranks) {
+  std::string command = "fg-train " + line.configuration.string();
+  for (const config::Override& each : line.overrides)
+    command += " --set " + each.key + "=" + each.value;
+  const std::string count = std::to_string(ranks);
+  print({"start it with", ranks == 1 ? "  " + command : "  mpirun -np " + count + " " + command,
+         "  srun --mpi=pmix --ntasks=" + count + " " + command});
+}
+
+void print_estimate(const engine::RunPlan& plan) {
+  const double seconds = engine::estimate_seconds(plan);
+  print({std::isfinite(seconds)
+             ? "about " + log::format_duration(seconds) + " of training on this machine"
+             : "the time is not known without the data"});
+}
+
+/// What --plan, --dry-run and --debug-optimizer-groups print; true if that was all.
+bool answer(const train::CommandLine& line, const engine::RunSettings& settings,
+            const engine::RunPlan& plan, std::int64_t ranks) {
+  switch (line.ask) {
+    case train::Ask::train:
+      return false;
+    case train::Ask::optimizer_groups:
+      std::fputs(optim::groups_table(plan.assignments).c_str(), stdout);
+      return true;
+    case train::Ask::plan:
+      print(log::format_block("plan", engine::describe(settings, plan)));
+      return true;
+    case train::Ask::dry_run:
+      print(log::format_block("dry run", engine::describe(settings, plan)));
+      print_estimate(plan);
+      print_launch_lines(line, ranks);
+      return true;
+  }
+  return false;
+}
+
+/// The run's own log, unless --log-file named another.
+void open_run_log(const app::Arguments& arguments, const session::Session& session,
+                  const engine::RunSettings& settings) {
+  if (app::given(arguments, "log-file")) return;
+  std::filesystem::create_directories(settings.output);
+  log::start({.level = *log::parse_level(app::text(arguments, "log-level")),
+              .file = session.is_first() ? settings.output / "train.log" : "",
+              .rank = session.rank(),
+              .ranks = session.size()});
+}
+
+ExitCode code_of(engine::RunEnd end) {
+  switch (end) {
+    case engine::RunEnd::finished:
+    case engine::RunEnd::stopped_early:
+      break;
+    case engine::RunEnd::requeue:
+      log::info("saved on SIGUSR1; the same command goes on from here");
+      return ExitCode::requeue;
+    case engine::RunEnd::interrupted:
+      log::info("saved on SIGINT; the same command goes on from here");
+      return ExitCode::interrupted;
+    case engine::RunEnd::terminated:
+      log::info("ended by SIGTERM; the last checkpoint stands");
+      return ExitCode::terminated;
+  }
+  return ExitCode::done;
+}
+
+void require_ranks(int given, std::int64_t wanted) {
+  if (wanted != given)
+    fail(ExitCode::usage, "the configuration asks for " + std::to_string(wanted) +
+                              " ranks (parallel.pipeline × parallel.data), but " +
+                              std::to_string(given) + " were started");
+  if (given > 1)
+    fail(ExitCode::usage, "fg-train runs on 1 rank in this version, but " +
+                              std::to_string(given) + " were started");
+}
+
+ExitCode body(session::Session& session, const app::Arguments& arguments) {
+  train::CommandLine line;
+  engine::RunSettings settings;
+  engine::RunPlan plan;
+  std::int64_t ranks = session.size();
+  session.together([&] {
+    line = train::read_command_line(arguments);
+    if (!line.note.empty()) log::info(line.note);
+    const config::Loaded loaded = config::load(line.configuration, line.overrides);
+    const std::int64_t wanted = train::wanted_ranks(loaded.configuration);
+    if (line.ask == train::Ask::train)
+      require_ranks(session.size(), std::max<std::int64_t>(wanted, 1));
+    else
+      ranks = std::max(wanted, ranks);
+    settings = train::settings_of(loaded, ranks);
+    if (line.ask == train::Ask::train) open_run_log(arguments, session, settings);
+    plan = engine::make_plan(settings, line.ask == train::Ask::train
+                                           ? engine::MissingData::refuse
+                                           : engine::MissingData::go_on);
+  });
+  if (answer(line, settings, plan, ranks)) return ExitCode::done;
+  if (session.is_first()) log::say(log::format_block("run", engine::describe(settings, plan)));
+  return code_of(engine::run(session, settings, plan));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return app::run_for_code(argc, argv, train::describe(), body);
+}

@@ -1,0 +1,222 @@
+#include "settings.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+#include <string>
+
+#include <fg/base/error.hpp>
+#include <fg/base/file.hpp>
+#include <fg/config/write.hpp>
+
+namespace fg::train {
+namespace {
+
+using config::Configuration;
+
+/// Both enumerations have the same words in the same order.
+template <class To, class From>
+To same_word(From from) {
+  return static_cast<To>(static_cast<int>(from));
+}
+
+std::optional<std::uint64_t> as_unsigned(const std::optional<std::int64_t>& value) {
+  if (!value) return std::nullopt;
+  return static_cast<std::uint64_t>(*value);
+}
+
+optim::Duration duration_of(const config::Duration& duration) {
+  return {.count = duration.count, .unit = same_word<optim::Duration::Unit>(duration.unit)};
+}
+
+std::optional<optim::Duration> duration_of(const std::optional<config::Duration>& duration) {
+  if (!duration) return std::nullopt;
+  return duration_of(*duration);
+}
+
+optim::Settings settings_of(const std::vector<config::Setting>& written) {
+  optim::Settings settings;
+  for (const config::Setting& setting : written) settings.push_back({setting.name, setting.value});
+  return settings;
+}
+
+/// The folder of config.json, where the key may name either.
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.filename() == "config.json" ? path.parent_path() : path;
+}
+
+void read_model(const Configuration& configuration, engine::RunSettings& settings) {
+  const config::Model& model = configuration.model;
+  const bool is_random = model.init == config::ModelInit::random;
+  if (!is_random) settings.model.weights = model.path;
+  settings.model.config = is_random && !model.config.empty() ? folder_of(model.config) : model.path;
+  settings.model.tokenizer = model.tokenizer.empty() ? model.path : model.tokenizer;
+  if (settings.model.tokenizer.empty()) settings.model.tokenizer = settings.model.config;
+  if (model.dtype == config::ModelType::float32) settings.model.dtype = store::Dtype::float32;
+  if (model.dtype == config::ModelType::bfloat16) settings.model.dtype = store::Dtype::bfloat16;
+  switch (configuration.memory.policy) {
+    case config::MemoryPolicy::keep:
+      settings.model.policy = model::MemoryPolicy::keep;
+      break;
+    case config::MemoryPolicy::checkpoint:
+    case config::MemoryPolicy::offload:  // without a device there is nothing to offload from
+      settings.model.policy = model::MemoryPolicy::checkpoint;
+      break;
+    case config::MemoryPolicy::automatic:
+      settings.model.policy.reset();
+      break;
+  }
+  if (configuration.memory.budget_gib)
+    settings.model.budget_bytes =
+        static_cast<std::uint64_t>(*configuration.memory.budget_gib * (std::uint64_t{1} << 30));
+}
+
+void read_data(const Configuration& configuration, engine::RunSettings& settings) {
+  const config::Data& data = configuration.data;
+  data::Options& train = settings.data.train;
+  for (const config::DataSource& source : data.path)
+    train.sources.push_back({.path = source.path, .weight = source.weight});
+  train.format = same_word<data::Format>(data.format);
+  train.split = data.split;
+  train.train_on = same_word<data::TrainOn>(data.train_on);
+  train.too_long = same_word<data::TooLong>(data.too_long);
+  train.seq_len = static_cast<std::size_t>(configuration.train.seq_len);
+  train.cache_folder = data.cache;
+  settings.data.chat_template = data.chat_template;
+  settings.data.pack = data.pack;
+  settings.data.density = configuration.train.batch_density;
+  if (data.eval_path.empty() && data.eval_split.empty()) return;
+  settings.data.evaluation = train;
+  settings.data.evaluation->split = data.eval_split;
+  if (!data.eval_path.empty()) settings.data.evaluation->sources = {{.path = data.eval_path}};
+}
+
+void read_optimizer(const Configuration& configuration, engine::OptimizerSettings& settings) {
+  const config::Optimizer& optimizer = configuration.optimizer;
+  settings.settings = settings_of(optimizer.settings);
+  for (const config::OptimizerGroup& group : configuration.optimizer_groups)
+    settings.groups.push_back({group.name, group.regex, settings_of(group.settings)});
+  settings.base_batch_tokens = as_unsigned(optimizer.lr_scaling.base_batch_tokens);
+  settings.lr_alpha = optimizer.lr_scaling.alpha;
+  settings.gradient_type = same_word<optim::GradientType>(optimizer.gradient_dtype);
+  settings.clip = {.norm = optimizer.clip_norm,
+                   .mode = same_word<optim::ClipMode>(optimizer.clip_mode)};
+  settings.guard = {.nan = same_word<optim::NanPolicy>(optimizer.nan),
+                    .spike = same_word<optim::SpikePolicy>(optimizer.spike),
+                    .spike_sigmas = optimizer.spike_sigmas,
+                    .spike_ratio = optimizer.spike_ratio,
+                    .window = static_cast<std::size_t>(optimizer.spike_window),
+                    .most_skips = static_cast<std::uint64_t>(optimizer.most_skips),
+                    .most_rollbacks = static_cast<std::uint64_t>(optimizer.most_rollbacks)};
+}
+
+optim::ScheduleOptions schedule_of(const config::LrSchedule& schedule) {
+  return {.type = same_word<optim::ScheduleType>(schedule.type),
+          .warmup = duration_of(schedule.warmup),
+          .total = duration_of(schedule.total),
+          .min_lr = schedule.min_lr,
+          .min_lr_ratio = schedule.min_lr_ratio,
+          .decay = duration_of(schedule.decay),
+          .decay_start = duration_of(schedule.decay_start),
+          .cooldown = duration_of(schedule.cooldown),
+          .constant_lr = schedule.constant_lr,
+          .annealing = same_word<optim::Annealing>(schedule.annealing),
+          .tau = schedule.tau};
+}
+
+void read_cadence(const Configuration& configuration, engine::RunSettings& settings) {
+  using Strategy = config::SaveStrategy;
+  const Strategy strategy = configuration.checkpoint.save_strategy;
+  engine::CadenceSettings& cadence = settings.cadence;
+  cadence.log = duration_of(configuration.log.every);
+  cadence.evaluation = duration_of(configuration.eval.every);
+  cadence.sample = duration_of(configuration.log.samples.every);
+  if (strategy == Strategy::steps) cadence.save = duration_of(configuration.checkpoint.every);
+  cadence.saves_at_epoch_ends = strategy == Strategy::epoch;
+  cadence.saves_at_end = strategy != Strategy::no;
+  settings.evaluation = {.most_batches = as_unsigned(configuration.eval.steps),
+                         .patience = as_unsigned(configuration.eval.early_stop.patience),
+                         .min_delta = configuration.eval.early_stop.min_delta};
+}
+
+void read_checkpoint(const Configuration& configuration, engine::RunSettings& settings) {
+  const config::Checkpoint& checkpoint = configuration.checkpoint;
+  settings.checkpoint = {
+      .resume = checkpoint::ResumeRequest::parse(checkpoint.resume),
+      .retention = {.keep = static_cast<std::uint64_t>(checkpoint.keep),
+                    .keep_best = checkpoint.keep_best ? std::uint64_t{1} : std::uint64_t{0}},
+      .format = same_word<checkpoint::Format>(checkpoint.format),
+      .each_node = checkpoint.each_node};
+}
+
+std::vector<std::string> read_prompts(const std::filesystem::path& file) {
+  std::vector<std::string> prompts;
+  if (file.empty()) return prompts;
+  std::istringstream lines(read_text(file, 1 << 20));
+  for (std::string line; std::getline(lines, line);)
+    if (!line.empty()) prompts.push_back(line);
+  return prompts;
+}
+
+/// What is not said, in one message.
+void require_complete(const engine::RunSettings& settings) {
+  std::string missing;
+  if (settings.model.config.empty())
+    missing += "\n  the model: -M MODEL_DIR, model.path or $FG_MODEL";
+  if (settings.data.train.sources.empty()) missing += "\n  the data: --set data.path=FILE";
+  if (settings.output.empty()) missing += "\n  the run's folder: --output-dir or train.output_dir";
+  if (!missing.empty()) fail(ExitCode::usage, "not said:" + missing);
+}
+
+std::vector<std::string> changes(const Json& earlier, const Json& now) {
+  std::vector<std::string> sentences;
+  for (const config::Difference& each : config::difference(earlier, now))
+    sentences.push_back(each.key + ": " + (each.before.empty() ? "not set" : each.before) +
+                        " then, " + (each.after.empty() ? "not set" : each.after) + " now");
+  return sentences;
+}
+
+std::int64_t replicas_of(const Configuration& configuration, std::int64_t ranks) {
+  const config::Parallel& parallel = configuration.parallel;
+  if (parallel.data) return *parallel.data;
+  if (parallel.pipeline) return std::max<std::int64_t>(1, ranks / *parallel.pipeline);
+  return configuration.train.trainer == config::Trainer::pipeline ? 1 : ranks;
+}
+
+}  // namespace
+
+std::int64_t wanted_ranks(const config::Configuration& configuration) {
+  return configuration.parallel.pipeline.value_or(1) * configuration.parallel.data.value_or(1);
+}
+
+engine::RunSettings settings_of(const config::Loaded& loaded, std::int64_t ranks) {
+  const Configuration& configuration = loaded.configuration;
+  engine::RunSettings settings;
+  read_model(configuration, settings);
+  read_data(configuration, settings);
+  settings.output = configuration.train.output_dir.empty() ? configuration.model.path
+                                                           : configuration.train.output_dir;
+  require_complete(settings);
+  const config::BatchPlan batch =
+      config::batch_plan(configuration.train, replicas_of(configuration, ranks));
+  settings.batch = {.global_rows = static_cast<std::uint64_t>(batch.global_rows),
+                    .microbatch_rows = configuration.train.microbatch_size};
+  settings.length = {.epochs = configuration.train.epochs,
+                     .max_steps = as_unsigned(configuration.train.max_steps),
+                     .max_tokens = as_unsigned(configuration.train.max_tokens)};
+  settings.seed = configuration.train.seed;
+  read_optimizer(configuration, settings.optimizer);
+  settings.optimizer.schedule = schedule_of(configuration.lr_schedule);
+  read_cadence(configuration, settings);
+  read_checkpoint(configuration, settings);
+  settings.tensorboard = configuration.log.tensorboard;
+  settings.prompts = read_prompts(configuration.log.samples.prompts);
+  settings.config_yaml = config::to_yaml(loaded.values, true);
+  settings.identity = config::comparable_json(configuration);
+  settings.changes_since = [now = settings.identity](const Json& earlier) {
+    return changes(earlier, now);
+  };
+  return settings;
+}
+
+}  // namespace fg::train

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <vector>
+
+#include <fg/checkpoint/reader.hpp>
+#include <fg/checkpoint/slice.hpp>
+#include <fg/optim/optimizer_set.hpp>
+#include <fg/params/parameters.hpp>
+
+namespace fg::engine {
+
+// What of a process goes into a checkpoint and comes back: logical tensors, whatever their storage.
+
+/// Views of the weights, which must not change until the save is done.
+std::vector<checkpoint::Slice> weight_slices(const params::Parameters& parameters);
+/// Views of the optimizers' state, "<parameter>.<state>", the rows that lie here.
+std::vector<checkpoint::Slice> optimizer_slices(optim::OptimizerSet& optimizers);
+
+/// Fills every weight. Error(cannot_load) where a tensor is missing or has another shape or type
+/// than here: both are named.
+void read_weights(checkpoint::Reader& reader, const params::Parameters& parameters);
+/// The same for the optimizers' state.
+void read_optimizer(checkpoint::Reader& reader, optim::OptimizerSet& optimizers);
+
+}  // namespace fg::engine

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include <fg/arch/model_config.hpp>
+#include <fg/optim/groups.hpp>
+#include <fg/params/layout.hpp>
+
+namespace fg::engine {
+
+/// What decides about memory; nothing is allocated to find it out.
+struct MemoryQuestion {
+  const arch::ModelConfig& config;
+  const params::Layout& layout;
+  at::ScalarType type = at::kFloat;
+  std::int64_t kept_layers = 0;        // that keep their activations; the others checkpoint
+  std::int64_t microbatch_tokens = 0;  // of the longest microbatch
+  std::int64_t microbatches = 1;       // of one step on this rank
+  std::optional<at::ScalarType> kept;  // the gradient buffer, if any
+  const optim::Assignments& optimizer;
+};
+
+/// Bytes at the peak of a training step, part by part, beyond what the process has before the model
+/// is made.
+struct MemoryForecast {
+  std::int64_t weights = 0;
+  std::int64_t gradients = 0;    // the buffer, and what one tensor's gradient is formed in
+  std::int64_t optimizer = 0;
+  std::int64_t activations = 0;  // what all layers save
+  std::int64_t working = 0;      // of the layer or head at whose turn the peak comes
+  std::int64_t libraries = 0;    // LibTorch's and the allocator's own
+
+  std::int64_t total() const;
+  /// Each part's name and bytes, in the order above.
+  std::vector<std::pair<std::string, std::int64_t>> parts() const;
+};
+
+MemoryForecast forecast_memory(const MemoryQuestion& question);
+
+}  // namespace fg::engine

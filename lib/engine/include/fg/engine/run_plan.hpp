@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include <fg/arch/model_config.hpp>
+#include <fg/data/chat_encoder.hpp>
+#include <fg/data/epoch_plan.hpp>
+#include <fg/engine/forecast.hpp>
+#include <fg/engine/run_settings.hpp>
+#include <fg/engine/step_plan.hpp>
+#include <fg/engine/trainer.hpp>
+#include <fg/log/console.hpp>
+#include <fg/optim/groups.hpp>
+#include <fg/params/layout.hpp>
+
+namespace fg::engine {
+
+/// What a run will do, found out before a weight is allocated: a function of the settings and the
+/// files they name, the same on every rank.
+struct RunPlan {
+  arch::ModelConfig config;
+  at::ScalarType type = at::kFloat;
+  params::Layout layout;
+  optim::Assignments assignments;
+
+  std::string tokenizer_hash;
+  std::string template_name;
+  std::unique_ptr<data::EpochPlans> train;       // absent where a dry run found no data
+  std::unique_ptr<data::EpochPlans> evaluation;  // absent without evaluation
+  std::unique_ptr<StepPlan> steps;               // absent without train
+  std::uint64_t tokens_per_step = 0;             // positions, as settings.data.density has it
+  std::uint64_t microbatches = 1;                // of a full step on this rank
+
+  double lr = 0;  // the optimizer's, after scaling
+  std::unique_ptr<optim::LrSchedule> schedule;
+  std::optional<at::ScalarType> kept;  // the gradient buffer's type
+  std::int64_t kept_layers = 0;        // that keep their activations; the others checkpoint
+  MemoryForecast memory;
+  TrainerSettings trainer;  // its total_steps is 0 where the data is not known
+
+  std::int64_t parameters() const;
+};
+
+enum class MissingData : bool { refuse, go_on };
+
+/// Reads config and tokenizer, tokenises the data (or finds it in the cache), assigns parameters to
+/// groups, counts steps and bytes. Error(usage) listing every mistake of the optimizer's settings;
+/// Error(data), Error(cannot_load) as data::prepare and the readers have it.
+RunPlan make_plan(const RunSettings& settings, MissingData missing);
+
+/// The run's header: model, parameters, data, batch, optimizer, memory.
+log::Block describe(const RunSettings& settings, const RunPlan& plan);
+
+/// The whole run's time on this machine, from the speed of a matrix product that is tried now.
+double estimate_seconds(const RunPlan& plan);
+
+}  // namespace fg::engine

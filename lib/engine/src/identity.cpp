@@ -1,0 +1,47 @@
+#include "identity.hpp"
+
+#include <string>
+
+#include <fg/base/error.hpp>
+#include <fg/base/failpoint.hpp>
+#include <fg/log/log.hpp>
+
+namespace fg::engine {
+
+Json identity_of(const RunSettings& settings, const RunPlan& plan) {
+  return {{"tokenizer", plan.tokenizer_hash},
+          {"data", plan.train->set().content_hash()},
+          {"pack", settings.data.pack},
+          {"seq_len", settings.data.train.seq_len},
+          {"rows_a_step", settings.batch.global_rows},
+          {"seed", settings.seed},
+          {"configuration", settings.identity}};
+}
+
+void check_identity(const RunSettings& settings, const RunPlan& plan,
+                    const checkpoint::JsonFields& trainer,
+                    const std::filesystem::path& checkpoint) {
+  const checkpoint::JsonFields before = trainer.object("identity");
+  const Json now = identity_of(settings, plan);
+  std::string differing;
+  const auto compare = [&](const char* key, const std::string& name) {
+    if (before.has(key) && before.value().at(key) == now.at(key)) return;
+    differing += "\n  " + name;
+    if (before.has(key) && !now.at(key).is_string())
+      differing += ": " + before.value().at(key).dump() + " then, " + now.at(key).dump() + " now";
+  };
+  compare("tokenizer", "the tokenizer");
+  compare("data", "the data, or what decides its tokens (train_on, too_long, template)");
+  compare("pack", "data.pack");
+  compare("seq_len", "train.seq_len");
+  compare("seed", "train.seed");
+  if (!differing.empty() && !fault_planted("engine.identity_ignored"))
+    fail(ExitCode::usage, checkpoint.string() +
+                              ": this run cannot go on from it, since these differ:" + differing +
+                              "\ntake another train.output_dir to begin a new run");
+  if (!settings.changes_since) return;
+  for (const std::string& change : settings.changes_since(before.object("configuration").value()))
+    log::warning("changed since the checkpoint: " + change);
+}
+
+}  // namespace fg::engine

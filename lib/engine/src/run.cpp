@@ -1,0 +1,207 @@
+#include <fg/engine/run.hpp>
+
+#include <utility>
+
+#include <fg/arch/tensor_names.hpp>
+#include <fg/base/error.hpp>
+#include <fg/base/failpoint.hpp>
+#include <fg/checkpoint/reader.hpp>
+#include <fg/checkpoint/run_folder.hpp>
+#include <fg/base/units.hpp>
+#include <fg/engine/checkpoint_io.hpp>
+#include <fg/engine/process_memory.hpp>
+#include <fg/log/log.hpp>
+#include <fg/optim/schedule_json.hpp>
+#include <fg/params/initialise.hpp>
+#include <fg/params/weights.hpp>
+#include <fg/session/signals.hpp>
+#include <fg/store/model_weights.hpp>
+
+#include "identity.hpp"
+
+namespace fg::engine {
+namespace {
+
+std::vector<optim::OptimizerSet::Held> all_of(const optim::Assignments& assignments) {
+  std::vector<optim::OptimizerSet::Held> held;
+  for (const optim::Assignment& assignment : assignments.of_parameters)
+    held.push_back({assignment.parameter.name, optim::all_rows(assignment.parameter)});
+  return held;
+}
+
+/// One run's objects, for as long as it lives.
+class Run {
+public:
+  Run(session::Session& session, const RunSettings& settings, RunPlan& plan)
+      : session_(session),
+        settings_(settings),
+        plan_(plan),
+        folder_(settings.output),
+        model_(plan.config, plan.type),
+        optimizers_(plan.assignments, all_of(plan.assignments)),
+        clipper_(settings.optimizer.clip),
+        updater_(model_.parameters(), optimizers_, clipper_, plan.kept) {
+    for (std::int64_t layer = 0; layer < plan.config.layers; ++layer)
+      model_.set_policy(layer, layer < plan.kept_layers ? model::MemoryPolicy::keep
+                                                        : model::MemoryPolicy::checkpoint);
+    for (const std::string& note : folder_.notes()) log::warning(note);
+  }
+
+  RunEnd train();
+
+private:
+  TrainerState begin();
+  TrainerState restore(const checkpoint::Choice& choice);
+  void load_model();
+  void write_run_files();
+  void save(const TrainerState& state, std::optional<double> eval_loss);
+  std::optional<TrainerState> roll_back();
+  void sample(std::uint64_t step, Journal& journal);
+  /// Compares the forecast with what the kernel saw.
+  void report_memory() const;
+  Requests requests();
+
+  session::Session& session_;
+  const RunSettings& settings_;
+  RunPlan& plan_;
+  std::uint64_t memory_before_ = process_memory().peak_resident;  // the model
+  checkpoint::RunFolder folder_;
+  model::Model model_;
+  optim::OptimizerSet optimizers_;
+  optim::Clipper clipper_;
+  Updater updater_;
+};
+
+void Run::load_model() {
+  if (settings_.model.weights.empty()) {
+    params::initialise(model_.parameters(), settings_.seed, plan_.config.initializer_range);
+    log::info("the weights are random (seed " + std::to_string(settings_.seed) + ")");
+    return;
+  }
+  store::ModelWeights weights(settings_.model.weights);
+  for (const std::string& note : weights.notes()) log::info(note);
+  params::load(weights, plan_.config, settings_.model.weights.string(), model_.parameters());
+}
+
+TrainerState Run::restore(const checkpoint::Choice& choice) {
+  checkpoint::Reader reader(choice);
+  check_identity(settings_, plan_, reader.trainer(), choice.folder);
+  read_weights(reader, model_.parameters());
+  read_optimizer(reader, optimizers_);
+  log::info("resumed from " + choice.folder.string());
+  return parse_trainer_state(reader.trainer().object("state"));
+}
+
+TrainerState Run::begin() {
+  const auto choice =
+      checkpoint::choose(session_, folder_.root(), settings_.checkpoint.resume,
+                         settings_.checkpoint.each_node);
+  if (choice) return restore(*choice);
+  load_model();
+  return {};
+}
+
+void Run::write_run_files() {
+  folder_.copy_model_files(settings_.model.config);
+  folder_.copy_model_files(settings_.model.tokenizer);
+  checkpoint::replace_text(folder_.root() / "config.yaml", settings_.config_yaml);
+}
+
+void Run::save(const TrainerState& state, std::optional<double> eval_loss) {
+  checkpoint::SaveRequest request;
+  request.folder = folder_.checkpoints();
+  request.step = state.step;
+  request.run = folder_.run_name();
+  request.weights = weight_slices(model_.parameters());
+  request.optimizer = optimizer_slices(optimizers_);
+  request.trainer = {{"state", to_json(state)}, {"identity", identity_of(settings_, plan_)}};
+  request.copies = checkpoint::model_files(folder_.root());
+  request.format = settings_.checkpoint.format;
+  request.metric = eval_loss;
+  request.each_node = settings_.checkpoint.each_node;
+  const std::filesystem::path made = checkpoint::save(session_, request);
+  folder_.link_latest(made);
+  for (const std::string& note :
+       checkpoint::retain(folder_.checkpoints(), state.step, settings_.checkpoint.retention).notes)
+    log::warning(note);
+  log::info("saved " + made.string());
+}
+
+std::optional<TrainerState> Run::roll_back() {
+  const auto choice =
+      checkpoint::choose(session_, folder_.root(), {}, settings_.checkpoint.each_node);
+  if (!choice) return std::nullopt;
+  return restore(*choice);
+}
+
+void Run::sample(std::uint64_t step, Journal& journal) {
+  for (std::size_t number = 0; number < settings_.prompts.size(); ++number) {
+    const std::string& prompt = settings_.prompts[number];
+    journal.sample(step, number, prompt + settings_.generate(model_, prompt));
+  }
+}
+
+Requests Run::requests() {
+  constexpr std::uint64_t save = 1, requeue = 2, interrupted = 4, terminated = 8;
+  const auto stop = session::stop_requested();
+  std::uint64_t mine = 0;
+  if (session::take_save_request()) mine |= save;
+  if (session::requeue_requested()) mine |= requeue;
+  if (stop == ExitCode::interrupted) mine |= interrupted;
+  if (stop == ExitCode::terminated) mine |= terminated;
+  const std::uint64_t all = session_.united(mine);
+  Requests requests;
+  requests.save = (all & save) != 0;
+  requests.requeue = (all & requeue) != 0;
+  if ((all & interrupted) != 0) requests.stop = ExitCode::interrupted;
+  if ((all & terminated) != 0) requests.stop = ExitCode::terminated;
+  return requests;
+}
+
+void Run::report_memory() const {
+  const std::uint64_t peak = process_memory().peak_resident - memory_before_;
+  log::info("peak memory " + std::to_string(peak) + " bytes, forecast " +
+            std::to_string(plan_.memory.total()) + " (beyond " + format_bytes(memory_before_) +
+            " before the model was made)");
+}
+
+RunEnd Run::train() {
+  TrainerState state = begin();
+  write_run_files();
+  const std::uint64_t first = state.step;
+  if (first >= plan_.trainer.total_steps) {
+    log::info("nothing is left to do: the run has its " + std::to_string(first) + " steps");
+    return RunEnd::finished;
+  }
+  Journal journal({.folder = folder_.root(),
+                   .tensorboard = settings_.tensorboard,
+                   .resumed_at = first > 0 ? std::optional(first) : std::nullopt,
+                   .total_steps = plan_.trainer.total_steps});
+  const TrainerHooks hooks{.save = [&](const TrainerState& at, std::optional<double> loss) { save(at, loss); },
+                           .roll_back = [&] { return roll_back(); },
+                           .sample = [&](std::uint64_t step) { sample(step, journal); },
+                           .requests = [&] { return requests(); }};
+  Trainer trainer({.model = model_,
+                   .updater = updater_,
+                   .clipper = clipper_,
+                   .schedule = *plan_.schedule,
+                   .epochs = *plan_.train,
+                   .plan = *plan_.steps,
+                   .evaluation = plan_.evaluation.get(),
+                   .journal = journal,
+                   .hooks = hooks},
+                  plan_.trainer, std::move(state));
+  const RunEnd end = trainer.run();
+  report_memory();
+  return end;
+}
+
+}  // namespace
+
+RunEnd run(session::Session& session, const RunSettings& settings, RunPlan& plan) {
+  FG_CHECK(plan.train != nullptr && plan.steps != nullptr);
+  session::watch_save_signals();
+  return Run(session, settings, plan).train();
+}
+
+}  // namespace fg::engine

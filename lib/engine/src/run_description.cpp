@@ -1,0 +1,128 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <string>
+
+#include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
+
+#include <fg/base/units.hpp>
+#include <fg/engine/flops.hpp>
+#include <fg/engine/process_memory.hpp>
+#include <fg/engine/run_plan.hpp>
+
+namespace fg::engine {
+namespace {
+
+std::string thousands(std::uint64_t number) {
+  return with_thousands(number);
+}
+
+std::string short_number(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", number);
+  return text;
+}
+
+std::string type_name(at::ScalarType type) {
+  return type == at::kBFloat16 ? "bfloat16" : "float32";
+}
+
+std::string model_text(const RunSettings& settings, const RunPlan& plan) {
+  const std::string origin = settings.model.weights.empty()
+                                 ? "random weights for " + settings.model.config.string()
+                                 : settings.model.weights.string();
+  return origin + "\n" + std::string(arch::model_type_of(plan.config.family)) + ", " +
+         log::format_count(static_cast<double>(plan.parameters())) + " parameters (" +
+         thousands(static_cast<std::uint64_t>(plan.parameters())) + "), " +
+         type_name(plan.type) + (plan.config.tied ? ", tied embeddings" : "") + ", " +
+         std::to_string(plan.config.layers) + " layers of " +
+         std::to_string(plan.config.hidden_size);
+}
+
+std::string data_text(const RunPlan& plan) {
+  if (!plan.train) return "not there yet: steps and time are not known";
+  std::string text;
+  for (const std::string& line : plan.train->set().counts().lines()) text += line + "\n";
+  const auto epoch = plan.train->at(0);
+  text += thousands(epoch->rows()) + " rows an epoch, " +
+          short_number(100 * epoch->density()) + " % full";
+  return text + "\ntemplate: " + plan.template_name;
+}
+
+std::string batch_text(const RunSettings& settings, const RunPlan& plan) {
+  return thousands(settings.batch.global_rows) + " rows of " +
+         thousands(settings.data.train.seq_len) + " tokens a step, in " +
+         thousands(plan.microbatches) +
+         (plan.microbatches == 1 ? " microbatch" : " microbatches") + " of " +
+         std::to_string(settings.batch.microbatch_rows);
+}
+
+std::string optimizer_text(const RunSettings& settings, const RunPlan& plan) {
+  const optim::OptimizerOptions options =
+      optim::read_options(settings.optimizer.settings, "optimizer");
+  std::string text = std::string(optim::to_string(options.type)) + ", lr " + short_number(plan.lr) +
+                     ", weight decay " + short_number(options.weight_decay);
+  if (!settings.optimizer.groups.empty())
+    text += ", " + std::to_string(settings.optimizer.groups.size()) +
+            " groups (--debug-optimizer-groups shows them)";
+  text += plan.kept ? "; gradients kept in " + type_name(*plan.kept)
+                    : "; updates inside the backward pass";
+  return text;
+}
+
+std::string memory_text(const RunPlan& plan) {
+  std::string text = format_bytes(static_cast<std::uint64_t>(plan.memory.total())) + " (";
+  bool is_first = true;
+  for (const auto& [name, bytes] : plan.memory.parts()) {
+    if (bytes == 0) continue;
+    text += (is_first ? "" : ", ") + name + " " + format_bytes(static_cast<std::uint64_t>(bytes));
+    is_first = false;
+  }
+  return text + ") of " + format_bytes(available_memory()) + " available";
+}
+
+}  // namespace
+
+log::Block describe(const RunSettings& settings, const RunPlan& plan) {
+  log::Block block;
+  block.emplace_back("model", model_text(settings, plan));
+  block.emplace_back("data", data_text(plan));
+  if (plan.evaluation)
+    block.emplace_back("evaluation", thousands(plan.evaluation->set().counts().documents) +
+                                         " documents every " +
+                                         thousands(plan.trainer.eval_every) + " steps");
+  block.emplace_back("batch", batch_text(settings, plan));
+  if (plan.trainer.total_steps > 0)
+    block.emplace_back("length", thousands(plan.trainer.total_steps) + " steps");
+  block.emplace_back("optimizer", optimizer_text(settings, plan));
+  block.emplace_back("memory", memory_text(plan));
+  block.emplace_back("output", settings.output.string());
+  return block;
+}
+
+double estimate_seconds(const RunPlan& plan) {
+  if (!plan.train) return std::nan("");
+  // A product of the size that a microbatch's projections have; the second one is timed.
+  constexpr std::int64_t size = 1024;
+  // Attention, norms and updates run below the speed of a product.
+  constexpr double share_of_product_speed = 0.6;
+  const at::Tensor ones = at::ones({size, size}, plan.type);
+  at::mm(ones, ones);
+  const auto begin = std::chrono::steady_clock::now();
+  at::mm(ones, ones);
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+  const double speed = 2.0 * size * size * size / spent.count() * share_of_product_speed;
+
+  const auto epoch = plan.train->at(0);
+  Work work{.tokens = epoch->tokens(), .trained = epoch->trained_tokens()};
+  const data::TokenSet& set = plan.train->set();
+  for (std::size_t document = 0; document < set.size(); ++document)
+    work.attended_pairs += attended_pairs(plan.config, set.length(document));
+  const double steps_an_epoch = static_cast<double>(plan.steps->steps_in(0));
+  return training_flops(plan.config, work) / speed *
+         static_cast<double>(plan.trainer.total_steps) / steps_an_epoch;
+}
+
+}  // namespace fg::engine

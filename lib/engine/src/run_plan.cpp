@@ -1,0 +1,202 @@
+#include <fg/engine/run_plan.hpp>
+
+#include <algorithm>
+#include <string>
+
+#include <fg/base/error.hpp>
+#include <fg/engine/process_memory.hpp>
+#include <fg/log/log.hpp>
+#include <fg/optim/token_budget.hpp>
+#include <fg/params/weights.hpp>
+
+namespace fg::engine {
+namespace {
+
+/// The options of the optimizer as such, for parameters that no group takes.
+optim::OptimizerOptions own_options(const OptimizerSettings& settings) {
+  return optim::read_options(settings.settings, "optimizer");
+}
+
+std::vector<optim::Parameter> parameters_of(const params::Layout& layout, at::ScalarType type) {
+  std::vector<optim::Parameter> parameters;
+  for (const params::LogicalTensor& tensor : layout.logical)
+    parameters.push_back({tensor.name, tensor.shape, type});
+  return parameters;
+}
+
+void plan_model(const RunSettings& settings, RunPlan& plan) {
+  const std::filesystem::path file = settings.model.config / "config.json";
+  plan.config = arch::parse_model_config(read_json(file), file.string());
+  if (settings.model.dtype) plan.type = params::scalar_type_of(*settings.model.dtype);
+  plan.layout = params::plan_layout(plan.config, params::whole(plan.config));
+  const std::int64_t longest = plan.config.max_position_embeddings;
+  if (static_cast<std::int64_t>(settings.data.train.seq_len) > longest)
+    log::warning("train.seq_len is " + std::to_string(settings.data.train.seq_len) +
+                 ", but the model was made for " + std::to_string(longest) + " positions");
+}
+
+void plan_budget(const RunSettings& settings, RunPlan& plan) {
+  const optim::TokenBudget budget{
+      .seq_len = settings.data.train.seq_len,
+      .global_batch = settings.batch.global_rows,
+      .batch_density = settings.data.pack ? settings.data.density : 1.0,
+      .base_batch_size = settings.optimizer.base_batch_tokens.value_or(1),
+      .lr_alpha = settings.optimizer.base_batch_tokens ? settings.optimizer.lr_alpha : 0.0};
+  optim::validate(budget);
+  plan.tokens_per_step = optim::tokens_per_step(budget);
+  plan.lr = optim::scaled_lr(budget, own_options(settings.optimizer).lr);
+  const auto size = static_cast<std::uint64_t>(settings.batch.microbatch_rows);
+  plan.microbatches = (settings.batch.global_rows + size - 1) / size;
+}
+
+/// Every group's lr follows the scaling of the optimizer's own.
+void plan_optimizer(const RunSettings& settings, RunPlan& plan) {
+  const double scaling = plan.lr / own_options(settings.optimizer).lr;
+  plan.assignments = optim::assign_groups(settings.optimizer.settings, settings.optimizer.groups,
+                                          parameters_of(plan.layout, plan.type));
+  for (optim::Assignment& assignment : plan.assignments.of_parameters)
+    assignment.options.lr *= scaling;
+  for (const std::string& group : plan.assignments.shadowed)
+    log::warning("optimizer_groups: all parameters of '" + group + "' belong to earlier groups");
+}
+
+/// Sets how many layers keep their activations.
+void plan_layers(const ModelSettings& settings, MemoryQuestion& question) {
+  if (settings.policy) {
+    if (*settings.policy == model::MemoryPolicy::checkpoint) question.kept_layers = 0;
+    return;
+  }
+  const auto budget =
+      static_cast<std::int64_t>(settings.budget_bytes.value_or(available_memory()));
+  while (question.kept_layers > 0 && forecast_memory(question).total() > budget)
+    --question.kept_layers;
+}
+
+void plan_gradients(const RunSettings& settings, RunPlan& plan) {
+  const optim::GradientNeeds needs{.microbatches = static_cast<std::int64_t>(plan.microbatches),
+                                   .clip = settings.optimizer.clip,
+                                   .nan = settings.optimizer.guard.nan,
+                                   .spike = settings.optimizer.guard.spike};
+  const bool kept = optim::gradients_are_kept(needs);
+  optim::validate(settings.optimizer.clip);
+  optim::validate(settings.optimizer.guard, kept);
+  const std::int64_t tokens = settings.batch.microbatch_rows *
+                              static_cast<std::int64_t>(settings.data.train.seq_len);
+  MemoryQuestion question{.config = plan.config,
+                          .layout = plan.layout,
+                          .type = plan.type,
+                          .kept_layers = plan.config.layers,
+                          .microbatch_tokens = tokens,
+                          .microbatches = needs.microbatches,
+                          .kept = std::nullopt,
+                          .optimizer = plan.assignments};
+  if (kept) {
+    const auto others = static_cast<std::uint64_t>(forecast_memory(question).total());
+    const std::uint64_t available = available_memory();
+    plan.kept = optim::gradient_dtype(settings.optimizer.gradient_type,
+                                      parameters_of(plan.layout, plan.type),
+                                      available - std::min(available, others));
+    question.kept = plan.kept;
+  }
+  plan_layers(settings.model, question);
+  plan.kept_layers = question.kept_layers;
+  plan.memory = forecast_memory(question);
+}
+
+bool all_exist(const data::Options& options) {
+  return std::all_of(options.sources.begin(), options.sources.end(), [](const data::Source& source) {
+    return std::filesystem::exists(source.path);
+  });
+}
+
+void plan_data(const RunSettings& settings, MissingData missing, RunPlan& plan) {
+  const data::ChatEncoder encoder =
+      data::ChatEncoder::load(settings.model.tokenizer, settings.data.chat_template);
+  plan.tokenizer_hash = encoder.tokenizer_hash();
+  plan.template_name = encoder.template_name();
+  const auto tokens = static_cast<std::int64_t>(encoder.tokenizer().vocab_size());
+  if (tokens > plan.config.vocab_size)
+    fail(ExitCode::cannot_load,
+         settings.model.tokenizer.string() + ": the tokenizer has " + std::to_string(tokens) +
+             " tokens, but the model has rows for " + std::to_string(plan.config.vocab_size) +
+             "; convert the model together with its tokenizer");
+  const data::PackOptions pack{.seq_len = settings.data.train.seq_len,
+                               .pack = settings.data.pack};
+  if (missing == MissingData::refuse || all_exist(settings.data.train)) {
+    plan.train = std::make_unique<data::EpochPlans>(data::prepare(settings.data.train, encoder),
+                                                    pack, settings.seed, true);
+    plan.steps = std::make_unique<StepPlan>(*plan.train, settings.batch.global_rows);
+  }
+  if (settings.data.evaluation &&
+      (missing == MissingData::refuse || all_exist(*settings.data.evaluation)))
+    plan.evaluation = std::make_unique<data::EpochPlans>(
+        data::prepare(*settings.data.evaluation, encoder), pack, settings.seed, false);
+}
+
+std::uint64_t steps_of(const RunPlan& plan, const optim::Duration& duration) {
+  if (duration.unit == optim::Duration::Unit::steps) return duration.count;
+  return std::max<std::uint64_t>(1, optim::steps_in(duration.count, plan.tokens_per_step));
+}
+
+std::uint64_t steps_of(const RunPlan& plan, const std::optional<optim::Duration>& duration) {
+  return duration ? steps_of(plan, *duration) : 0;
+}
+
+RunLength length_of(const RunSettings& settings, const RunPlan& plan) {
+  RunLength length{.epochs = settings.length.epochs, .max_steps = settings.length.max_steps};
+  if (settings.length.max_tokens) {
+    const std::uint64_t steps = std::max<std::uint64_t>(
+        1, optim::steps_in(*settings.length.max_tokens, plan.tokens_per_step));
+    length.max_steps = std::min(steps, length.max_steps.value_or(steps));
+  }
+  return length;
+}
+
+void plan_steps(const RunSettings& settings, RunPlan& plan) {
+  TrainerSettings& trainer = plan.trainer;
+  const RunLength length = length_of(settings, plan);
+  trainer.total_steps =
+      plan.steps ? plan.steps->total_steps(length) : length.max_steps.value_or(0);
+  trainer.seed = settings.seed;
+  trainer.microbatch_rows = settings.batch.microbatch_rows;
+  trainer.log_every = std::max<std::uint64_t>(1, steps_of(plan, settings.cadence.log));
+  trainer.eval_every = steps_of(plan, settings.cadence.evaluation);
+  trainer.save_every = steps_of(plan, settings.cadence.save);
+  trainer.sample_every = settings.cadence.sample ? steps_of(plan, settings.cadence.sample)
+                                                 : trainer.eval_every;
+  if (settings.prompts.empty()) trainer.sample_every = 0;
+  trainer.saves_at_epoch_ends = settings.cadence.saves_at_epoch_ends;
+  trainer.saves_at_end = settings.cadence.saves_at_end;
+  if (settings.evaluation.most_batches)
+    trainer.eval_rows = *settings.evaluation.most_batches *
+                        static_cast<std::uint64_t>(settings.batch.microbatch_rows);
+  trainer.patience = settings.evaluation.patience;
+  trainer.min_delta = settings.evaluation.min_delta;
+  trainer.keeps_best = settings.checkpoint.retention.keep_best > 0;
+  trainer.guard = settings.optimizer.guard;
+  optim::validate(settings.optimizer.schedule, plan.lr);
+  plan.schedule = std::make_unique<optim::LrSchedule>(
+      settings.optimizer.schedule, plan.lr, plan.tokens_per_step,
+      std::max<std::uint64_t>(1, trainer.total_steps));
+}
+
+}  // namespace
+
+std::int64_t RunPlan::parameters() const {
+  std::int64_t elements = 0;
+  for (const params::LogicalTensor& tensor : layout.logical) elements += tensor.elements();
+  return elements;
+}
+
+RunPlan make_plan(const RunSettings& settings, MissingData missing) {
+  RunPlan plan;
+  plan_model(settings, plan);
+  plan_budget(settings, plan);
+  plan_optimizer(settings, plan);
+  plan_gradients(settings, plan);
+  plan_data(settings, missing, plan);
+  plan_steps(settings, plan);
+  return plan;
+}
+
+}  // namespace fg::engine
