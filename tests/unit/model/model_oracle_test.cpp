@@ -131,29 +131,6 @@ TEST(Model, EqualsAutogradWithEveryBias) {
   check_model(config, MemoryPolicy::keep);
 }
 
-TEST(Model, IsNoFurtherFromFp32ThanPyTorchInBfloat16) {
-  for (const arch::Family family :
-       {arch::Family::llama, arch::Family::mistral, arch::Family::qwen2, arch::Family::qwen3}) {
-    arch::ModelConfig config = test::tiny_config(family);
-    Model model(config, torch::kBFloat16);
-    fill(model.parameters());
-    const Example input = example(config);
-    const Result ours = run_ours(model, input, 1.0 / 17);
-    const Result exact = run_formula(model, input, 1.0 / 17, torch::kFloat32);
-    const Result theirs = run_formula(model, input, 1.0 / 17, torch::kBFloat16);
-    const auto check = [&](const Tensor& own, const Tensor& their, const Tensor& reference,
-                           const std::string& what) {
-      test::expect_no_worse(own, their, reference, 100,
-                            std::string(arch::model_type_of(family)) + " " + what, 0.0);
-    };
-    check(ours.losses, theirs.losses, exact.losses, "losses");
-    check(ours.logits, theirs.logits, exact.logits, "logits");
-    for (std::size_t index = 0; index < ours.gradients.size(); ++index)
-      check(ours.gradients[index], theirs.gradients[index], exact.gradients[index],
-            model.parameters().layout().logical[index].name);
-  }
-}
-
 TEST(DecoderBlock, EqualsItsAutogradTwinByHalves) {
   for (const arch::Family family :
        {arch::Family::llama, arch::Family::mistral, arch::Family::qwen2, arch::Family::qwen3}) {
