@@ -113,6 +113,16 @@ std::vector<std::string> parts_of(const std::string& key) {
   return parts;
 }
 
+/// A text as it stands, safe from being taken for a reference.
+Node text_node(const std::string& text) {
+  Node node{.kind = Node::Kind::scalar, .quoted = true};
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text.compare(i, 2, "${") == 0) node.scalar += '$';
+    node.scalar += text[i];
+  }
+  return node;
+}
+
 /// The member of that name, made where there is none.
 Node& member_of(Node& map, const std::string& key) {
   if (map.kind != Node::Kind::map) {
@@ -145,7 +155,7 @@ void add_overrides(Layers& layers, std::span<const Override> overrides, const fs
     }
     Node value;
     try {
-      value = parse_yaml(given.value, given.origin);
+      value = given.is_text ? text_node(given.value) : parse_yaml(given.value, given.origin);
     } catch (const Error& error) {
       mistakes.add_line(error.what());
       continue;

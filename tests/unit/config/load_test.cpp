@@ -113,6 +113,14 @@ TEST(Load, TakesOverridesOverTheFileAndTheLastOneOfAKey) {
   EXPECT_EQ(files.read("a.yaml", {"train.max_steps=null"}).train.max_steps, std::nullopt);
 }
 
+TEST(Load, TakesATextOfTheCommandLineAsItStands) {
+  const std::vector<Override> overrides = {{"model.path", "a: [b] #${c}$${d}", "-M", true},
+                                           {"data.split", "null", "--split", true}};
+  const Configuration all = load("", overrides, "/working").configuration;
+  EXPECT_EQ(all.model.path, "/working/a: [b] #${c}$${d}");
+  EXPECT_EQ(all.data.split, "null");
+}
+
 TEST(Load, RefusesMalformedOverrides) {
   const Files files;
   expect_error(ExitCode::usage, "expected KEY=VALUE", [] { parse_set("train.seed"); });

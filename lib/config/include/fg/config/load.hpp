@@ -12,11 +12,12 @@
 
 namespace fg::config {
 
-/// A key given on the command line. Its value is read as YAML ("1e-4", "[8, 8]", "null").
+/// A key given on the command line.
 struct Override {
-  std::string key;     // "train.max_steps"
-  std::string value;   // "10"
-  std::string origin;  // "--max-steps": what messages and listings name
+  std::string key;       // "train.max_steps"
+  std::string value;     // "10"; read as YAML: "1e-4", "[8, 8]", "null"
+  std::string origin;    // "--max-steps": what messages and listings name
+  bool is_text = false;  // taken as it stands (no YAML, no ${…}): for -M and other paths
 };
 
 /// "a.b.c=value" of --set; Error(usage) where there is no '='.
