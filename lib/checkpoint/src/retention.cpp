@@ -14,22 +14,40 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::uint64_t max_manifest_bytes = std::uint64_t{64} << 20;
+
 struct Kept {
   std::uint64_t step;
   fs::path folder;
   bool sound = false;
+  bool unreadable = false;  // the disk failed, which says nothing of the checkpoint
   std::optional<double> metric;
 };
 
+bool has_its_size(const fs::path& file, std::uint64_t size, Kept& found) {
+  std::error_code error;
+  const std::uint64_t there = fs::file_size(file, error);
+  if (error && error != std::errc::no_such_file_or_directory) found.unreadable = true;
+  return !error && there == size;
+}
+
 /// A look at manifest and sizes; reading all bytes at every save would take too long.
 Kept look_at(const Listed& listed) {
-  Kept found{listed.step, listed.folder, false, std::nullopt};
+  Kept found{listed.step, listed.folder, false, false, std::nullopt};
+  const fs::path manifest = listed.folder / store::manifest_name;
+  std::error_code error;
+  const bool is_there = fs::exists(manifest, error);
+  try {
+    read_text(manifest, max_manifest_bytes);
+  } catch (const Error&) {
+    found.unreadable = is_there || error;
+    return found;
+  }
   try {
     const Described described = describe(listed.folder);
     found.metric = described.info.metric;
     found.sound = std::ranges::all_of(described.manifest.files, [&](const auto& file) {
-      std::error_code error;
-      return fs::file_size(listed.folder / file.first, error) == file.second.size && !error;
+      return has_its_size(listed.folder / file.first, file.second.size, found);
     });
   } catch (const Error&) {
     found.sound = false;
@@ -72,7 +90,12 @@ RetentionResult retain(const fs::path& checkpoints, std::uint64_t saved_step,
     fail(ExitCode::usage, "checkpoint.keep is " + std::to_string(rules.keep) +
                               "; at least 2 are kept, since the newest may turn out damaged");
   RetentionResult result;
-  std::vector<Kept> all = look_at_all(checkpoints);
+  std::vector<Kept> all;
+  try {
+    all = look_at_all(checkpoints);
+  } catch (const Error& error) {
+    result.notes.emplace_back(error.what());
+  }
   std::erase_if(all, [&](const Kept& one) { return one.step > saved_step; });
   std::set<std::uint64_t> kept = {saved_step};
   std::vector<Kept> best = by_metric(all);
@@ -87,7 +110,7 @@ RetentionResult retain(const fs::path& checkpoints, std::uint64_t saved_step,
     oldest_of_last = one.step;
   }
   for (const Kept& one : all) {
-    if (kept.contains(one.step)) continue;
+    if (kept.contains(one.step) || one.unreadable) continue;
     if (!one.sound && (last < rules.keep || one.step > oldest_of_last)) continue;
     try {
       remove_checkpoint(one);

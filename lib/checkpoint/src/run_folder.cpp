@@ -118,12 +118,17 @@ void put_link(const fs::path& target, const fs::path& link) {
 
 /// What the root needs to load as a model.
 std::set<std::string> names_to_link(const fs::path& checkpoint) {
-  const store::Manifest manifest = store::read_manifest(checkpoint);
   std::set<std::string> names = {std::string(store::manifest_name)};
-  for (const store::SlicedTensor& tensor : store::slices_of(manifest, checkpoint.string()).weights)
-    for (const store::Slice& slice : tensor.slices) names.insert(slice.file);
-  const std::string index = store::index_file_name(store::WeightFormat::torch_bin);
-  if (manifest.files.contains(index)) names.insert(index);
+  try {
+    const store::Manifest manifest = store::read_manifest(checkpoint);
+    for (const store::SlicedTensor& tensor :
+         store::slices_of(manifest, checkpoint.string()).weights)
+      for (const store::Slice& slice : tensor.slices) names.insert(slice.file);
+    const std::string index = store::index_file_name(store::WeightFormat::torch_bin);
+    if (manifest.files.contains(index)) names.insert(index);
+  } catch (const Error& error) {
+    fail(ExitCode::cannot_save, error.what());  // it was to be linked, not loaded
+  }
   return names;
 }
 
