@@ -152,21 +152,12 @@ std::uint64_t size_of_copies(const SaveRequest& request) {
   return bytes;
 }
 
-}  // namespace
-
-Slice whole(store::TensorInfo tensor, std::span<const std::byte> bytes) {
-  const std::uint64_t rows = store::row_count(tensor.shape);
-  return {std::move(tensor), 0, rows, bytes, {}};
-}
-
-fs::path save(session::Session& session, const SaveRequest& request) {
-  session.together([&] { check_request(request); });
-  const SavePlan plan = make_plan(session, request);
-  const Json trainer = share_trainer(session, request);
+/// Every step that writes. On the leader `staged` is what is to be removed if one of them fails.
+fs::path save_staged(session::Session& session, const SaveRequest& request, const SavePlan& plan,
+                     const Json& trainer, std::optional<store::StagedFolder>& staged) {
   const std::string staging = ".tmp-" + request.run;
   const fs::path target = request.folder / name_of_step(request.step);
   const fs::path staged_path = request.folder / staging;
-  std::optional<store::StagedFolder> staged;
   session.together([&] {
     if (!plan.leads) return;
     store::require_space(request.folder, plan.bytes + size_of_copies(request));
@@ -185,9 +176,32 @@ fs::path save(session::Session& session, const SaveRequest& request) {
   session.together([&] {
     if (!plan.leads) return;
     staged->commit();
+    staged.reset();
     fail_point("save.committed");
   });
   return target;
+}
+
+}  // namespace
+
+Slice whole(store::TensorInfo tensor, std::span<const std::byte> bytes) {
+  const std::uint64_t rows = store::row_count(tensor.shape);
+  return {std::move(tensor), 0, rows, bytes, {}};
+}
+
+fs::path save(session::Session& session, const SaveRequest& request) {
+  session.together([&] { check_request(request); });
+  const SavePlan plan = make_plan(session, request);
+  const Json trainer = share_trainer(session, request);
+  std::optional<store::StagedFolder> staged;
+  try {
+    return save_staged(session, request, plan, trainer, staged);
+  } catch (...) {
+    // All are here, since some rank failed inside `together`. Nobody leaves before all is removed.
+    staged.reset();
+    session.agree(ExitCode::done);
+    throw;
+  }
 }
 
 }  // namespace fg::checkpoint

@@ -49,7 +49,7 @@ TEST(Verify, FindsAThousandFlippedBytes) {
   for (int n = 0; n < 1000; ++n) {
     const fs::path& file = files[static_cast<std::size_t>(n) % files.size()];
     const std::uint64_t at = random() % fs::file_size(file);
-    const unsigned bits = 1 + random() % 255;
+    const auto bits = static_cast<unsigned>(1 + random() % 255);
     flip(file, at, bits);
     EXPECT_THROW(verify(checkpoint), Error) << file << " at " << at << " by " << bits;
     flip(file, at, bits);
