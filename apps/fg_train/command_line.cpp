@@ -60,15 +60,12 @@ constexpr const char* how_to =
 /// The quick start's configuration, where its model lies.
 void take_quick_start(CommandLine& line) {
   const auto configs = configs_folder();
-  const auto model = configs.parent_path() / "quickstart" / "model";
+  const auto model = configs.parent_path() / "quickstart" / "fg";
   if (configs.empty() || !std::filesystem::exists(model / "config.json"))
     fail(ExitCode::usage, how_to);
   line.configuration = configs / "quickstart.yaml";
   line.note = "no configuration and no model were named: training the quick start's " +
               model.string() + " by " + line.configuration.string();
-  line.overrides.push_back({"model.path", model.string(), "quick start"});
-  line.overrides.push_back(
-      {"train.output_dir", (configs.parent_path() / "quickstart" / "run").string(), "quick start"});
 }
 
 Ask read_ask(const app::Arguments& arguments) {
@@ -78,22 +75,17 @@ Ask read_ask(const app::Arguments& arguments) {
   return Ask::train;
 }
 
-/// A path as YAML text: quoted, so that no character of it means anything.
-std::string quoted(const std::string& path) {
-  std::string result = "'";
-  for (const char letter : path) result += letter == '\'' ? std::string("''") : std::string(1, letter);
-  return result + "'";
-}
-
 /// The option's value, or else the variable's.
 void override_path(const app::Arguments& arguments, const char* option, const char* variable,
                    const char* key, CommandLine& line) {
   const std::string own = text(arguments, option);
   const std::string value = own.empty() ? environment(variable) : own;
   if (!value.empty())
-    line.overrides.push_back({key, quoted(value),
-                              own.empty() ? std::string("$") + variable
-                                          : std::string("--") + option});
+    line.overrides.push_back({.key = key,
+                              .value = value,
+                              .origin = own.empty() ? std::string("$") + variable
+                                                    : std::string("--") + option,
+                              .is_text = true});
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <fg/base/error.hpp>
 #include <fg/base/file.hpp>
 #include <fg/config/write.hpp>
+#include <fg/session/signals.hpp>
 
 namespace fg::train {
 namespace {
@@ -71,24 +72,32 @@ void read_model(const Configuration& configuration, engine::RunSettings& setting
         static_cast<std::uint64_t>(*configuration.memory.budget_gib * (std::uint64_t{1} << 30));
 }
 
+data::Source source_of(const std::filesystem::path& path, double weight) {
+  data::Source source;
+  source.path = path;
+  source.weight = weight;
+  return source;
+}
+
 void read_data(const Configuration& configuration, engine::RunSettings& settings) {
   const config::Data& data = configuration.data;
   data::Options& train = settings.data.train;
   for (const config::DataSource& source : data.path)
-    train.sources.push_back({.path = source.path, .weight = source.weight});
+    train.sources.push_back(source_of(source.path, source.weight));
   train.format = same_word<data::Format>(data.format);
   train.split = data.split;
   train.train_on = same_word<data::TrainOn>(data.train_on);
   train.too_long = same_word<data::TooLong>(data.too_long);
   train.seq_len = static_cast<std::size_t>(configuration.train.seq_len);
   train.cache_folder = data.cache;
+  train.check = session::check_for_stop;
   settings.data.chat_template = data.chat_template;
   settings.data.pack = data.pack;
   settings.data.density = configuration.train.batch_density;
   if (data.eval_path.empty() && data.eval_split.empty()) return;
   settings.data.evaluation = train;
   settings.data.evaluation->split = data.eval_split;
-  if (!data.eval_path.empty()) settings.data.evaluation->sources = {{.path = data.eval_path}};
+  if (!data.eval_path.empty()) settings.data.evaluation->sources = {source_of(data.eval_path, 1)};
 }
 
 void read_optimizer(const Configuration& configuration, engine::OptimizerSettings& settings) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fg/model/memory.hpp>
+#include <fg/params/gradients.hpp>
 
 namespace fg::engine {
 namespace {
@@ -13,22 +14,6 @@ constexpr std::int64_t library_bytes = 48 << 20;
 
 std::int64_t size_of(at::ScalarType type) {
   return static_cast<std::int64_t>(c10::elementSize(type));
-}
-
-/// As params::Gradients allocates: a step's only microbatch goes straight into a buffer of the same
-/// type, all others are formed apart.
-std::int64_t gradient_bytes(const MemoryQuestion& question) {
-  std::int64_t all = 0, largest = 0, tied = 0;
-  for (const params::FusedTensor& tensor : question.layout.fused) {
-    all += tensor.elements();
-    if (tensor.gradient_parts > 1)
-      tied += tensor.elements();
-    else
-      largest = std::max(largest, tensor.elements());
-  }
-  const std::int64_t buffer = question.kept ? all * size_of(*question.kept) : 0;
-  const bool formed_in_place = question.kept == question.type && question.microbatches == 1;
-  return buffer + (formed_in_place ? 0 : (largest + tied) * size_of(question.type));
 }
 
 }  // namespace
@@ -48,7 +33,8 @@ MemoryForecast forecast_memory(const MemoryQuestion& question) {
   MemoryForecast forecast;
   for (const params::FusedTensor& tensor : question.layout.fused)
     forecast.weights += tensor.elements() * size_of(question.type);
-  forecast.gradients = gradient_bytes(question);
+  forecast.gradients = params::gradient_bytes(question.layout, question.type, question.kept,
+                                              question.microbatches);
   for (const optim::Assignment& assignment : question.optimizer.of_parameters)
     forecast.optimizer += static_cast<std::int64_t>(optim::state_bytes(assignment));
   const auto saved = [&](model::MemoryPolicy policy) {
@@ -57,11 +43,15 @@ MemoryForecast forecast_memory(const MemoryQuestion& question) {
   const std::int64_t others = question.config.layers - question.kept_layers;
   forecast.activations = question.kept_layers * saved(model::MemoryPolicy::keep) +
                          others * saved(model::MemoryPolicy::checkpoint);
-  const std::int64_t made_again = others == 0 ? 0 : saved(model::MemoryPolicy::keep);
-  forecast.working = std::max(
-      made_again +
-          model::working_bytes(question.config, question.type, question.microbatch_tokens),
-      model::head_bytes(question.config, question.type, question.microbatch_tokens));
+  // As model::train_bytes has it, for layers of both kinds.
+  const std::int64_t hidden =
+      question.microbatch_tokens * question.config.hidden_size * size_of(question.type);
+  std::int64_t layer =
+      model::working_bytes(question.config, question.type, question.microbatch_tokens);
+  if (others > 0) layer += saved(model::MemoryPolicy::keep) - hidden;
+  forecast.working =
+      std::max(layer, hidden + model::head_bytes(question.config, question.type,
+                                                 question.microbatch_tokens));
   forecast.libraries = library_bytes;
   return forecast;
 }

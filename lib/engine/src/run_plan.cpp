@@ -4,6 +4,7 @@
 #include <string>
 
 #include <fg/base/error.hpp>
+#include <fg/data/prepare.hpp>
 #include <fg/engine/process_memory.hpp>
 #include <fg/log/log.hpp>
 #include <fg/optim/token_budget.hpp>

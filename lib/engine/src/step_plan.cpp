@@ -22,7 +22,9 @@ StepRows StepPlan::at(const Cursor& cursor) const {
   const auto plan = epochs_.at(cursor.epoch);
   const auto rows = static_cast<std::uint64_t>(plan->rows());
   FG_CHECK(cursor.row < rows);
-  StepRows step{.epoch = cursor.epoch, .first = cursor.row};
+  StepRows step;
+  step.epoch = cursor.epoch;
+  step.first = cursor.row;
   step.rows = std::min(rows_per_step_, rows - cursor.row);
   for (std::uint64_t row = 0; row < step.rows; ++row)
     step.trained += plan->trained_tokens(static_cast<std::size_t>(step.first + row));
