@@ -206,7 +206,7 @@ def test_packing_keeps_all_and_fills_rows(chatml_model, prepared, samantha, tmp_
     lengths = [len(ids) for ids in ids_of(first)]
     assert sorted(d for row in first["rows"] for d in row) == list(range(len(lengths)))
     assert max(sum(lengths[d] for d in row) for row in first["rows"]) <= 512
-    assert len(first["rows"]) <= 1.01 * sum(lengths) / 512 + 1, "best fit decreasing leaves few holes"
+    assert len(first["rows"]) <= 1.03 * sum(lengths) / 512 + 1, "best fit decreasing leaves few holes"
     assert sum(t >= 0 for row in first["targets"] for t in row) == first["counts"]["trained_tokens"]
     assert packed(seed=3) == first
     assert packed(seed=3, threads=3, cache=str(tmp_path / "other")) == first

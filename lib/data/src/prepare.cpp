@@ -54,13 +54,14 @@ std::string key_of(const std::vector<SourceFiles>& sources, const Options& optio
   return hasher.hex();
 }
 
-std::optional<TokenSet> open_if_whole(const fs::path& path, const std::string& key) {
+/// Nothing where there is no whole entry; `tell`: and say so if there is one that is damaged.
+std::optional<TokenSet> open_if_whole(const fs::path& path, const std::string& key, bool tell) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return std::nullopt;
   try {
     return TokenSet::open(path, key);
   } catch (const Error& error) {
-    log::warning(std::string(error.what()) + "; it is made anew");
+    if (tell) log::warning(std::string(error.what()) + "; it is made anew");
     return std::nullopt;
   }
 }
@@ -138,9 +139,9 @@ TokenSet prepare(const Options& options, const ChatEncoder& encoder) {
                                                   "made: " + error.message() +
                                     "; set XDG_CACHE_HOME to another place");
   const fs::path path = folder / (key + ".tokens");
-  if (auto set = open_if_whole(path, key)) return *std::move(set);
+  if (auto set = open_if_whole(path, key, false)) return *std::move(set);
   const CacheLock lock(folder / (key + ".lock"), options.check);
-  if (auto set = open_if_whole(path, key)) return *std::move(set);
+  if (auto set = open_if_whole(path, key, true)) return *std::move(set);
   make_cache(sources, options, encoder, path, key);
   return TokenSet::open(path, key);
 }

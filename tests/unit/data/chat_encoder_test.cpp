@@ -51,7 +51,7 @@ TEST(ChatEncoder, TrainsWhatTheAssistantSaysAndItsEndMarker) {
 
 TEST(ChatEncoder, TellsNeighbouringAssistantMessagesApart) {
   const TinyModel model(
-      "{% for m in messages %}{{ '# ' + m.content + '<|im_end|>' }}{% endfor %}");
+      "{% for m in messages %}{{ '#' + m.content + '<|im_end|>' }}{% endfor %}");
   const ChatEncoder encoder = model.encoder();
   const auto input = chat({message("assistant", "a"), message("assistant", "b"),
                            message("user", "c"), message("assistant", "d")});

@@ -8,17 +8,17 @@ namespace fg::data {
 namespace {
 
 TEST(Row, PredictsWithinDocumentsOnly) {
-  const test::PreparedText prepared("{\"text\": \"ab\"}\n{\"text\": \"c\"}\n");
+  const test::PreparedText prepared("{\"text\": \"xz\"}\n{\"text\": \"c\"}\n");
   const TokenSet& set = prepared.set();
   const EpochPlan plan(set, {.seq_len = 16}, 0, 0, false);
   ASSERT_EQ(plan.rows(), 1u);
   const Row row = make_row(set, plan, 0);
 
-  const auto ab = set.document(0).ids, c = set.document(1).ids;
-  ASSERT_EQ(ab.size(), 4u);  // <s> a b <|im_end|>
+  const auto xz = set.document(0).ids, c = set.document(1).ids;
+  ASSERT_EQ(xz.size(), 4u);  // <s> x z <|im_end|>
   ASSERT_EQ(c.size(), 3u);
-  EXPECT_EQ(row.ids, (std::vector<std::int64_t>{ab[0], ab[1], ab[2], ab[3], c[0], c[1], c[2]}));
-  EXPECT_EQ(row.targets, (std::vector<std::int64_t>{ab[1], ab[2], ab[3], -1, c[1], c[2], -1}));
+  EXPECT_EQ(row.ids, (std::vector<std::int64_t>{xz[0], xz[1], xz[2], xz[3], c[0], c[1], c[2]}));
+  EXPECT_EQ(row.targets, (std::vector<std::int64_t>{xz[1], xz[2], xz[3], -1, c[1], c[2], -1}));
   EXPECT_EQ(row.lengths, (std::vector<std::int64_t>{4, 3}));
   EXPECT_EQ(row.trained, 5);
 }
