@@ -52,8 +52,8 @@ std::string length_summary(std::vector<std::uint32_t> lengths) {
   const auto at = [&](std::size_t per_cent) {
     return with_thousands(lengths[(lengths.size() - 1) * per_cent / 100]);
   };
-  const double mean = std::accumulate(lengths.begin(), lengths.end(), 0.0) /
-                      static_cast<double>(lengths.size());
+  const double mean =
+      std::accumulate(lengths.begin(), lengths.end(), 0.0) / static_cast<double>(lengths.size());
   std::array<char, 32> mean_text{};
   std::snprintf(mean_text.data(), mean_text.size(), "%.1f", mean);
   return "shortest " + at(0) + ", median " + at(50) + ", mean " + mean_text.data() +

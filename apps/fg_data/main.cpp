@@ -71,8 +71,7 @@ Request checked_request(const app::Arguments& arguments) {
   };
   Request request;
   request.job = text(arguments, "job");
-  const bool known =
-      std::find(job_names.begin(), job_names.end(), request.job) != job_names.end();
+  const bool known = std::find(job_names.begin(), job_names.end(), request.job) != job_names.end();
   if (request.job.empty())
     add_mistake("missing argument: tokenize, render, pack or stats");
   else if (!known)

@@ -31,9 +31,8 @@ void read_number(const app::Arguments& arguments, const char* name, std::uint64_
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
   if (error != std::errc() || end != word.data() + word.size() || number < least || number > most)
-    add_mistake(mistakes, std::string("--") + name + ": '" + word +
-                              "' is no whole number from " + std::to_string(least) + " to " +
-                              std::to_string(most));
+    add_mistake(mistakes, std::string("--") + name + ": '" + word + "' is no whole number from " +
+                              std::to_string(least) + " to " + std::to_string(most));
   else
     value = static_cast<Number>(number);
 }

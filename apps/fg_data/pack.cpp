@@ -45,8 +45,8 @@ std::string pack_text(const PackJob& job, const data::ChatEncoder& encoder) {
   const data::TokenSet set = data::prepare(job.data, encoder);
   const data::EpochPlan plan = plan_of(set, job);
   std::string out = counts_text(set, encoder) + rows_text(plan, job) + "epoch " +
-                    std::to_string(job.epoch) + ", seed " + std::to_string(job.seed) +
-                    ", data " + set.content_hash() + "\n";
+                    std::to_string(job.epoch) + ", seed " + std::to_string(job.seed) + ", data " +
+                    set.content_hash() + "\n";
   const std::size_t shown = std::min<std::size_t>(plan.rows(), job.preview);
   for (std::size_t row = 0; row < shown; ++row)
     out += "\n" + preview_row(set, plan, row, encoder.tokenizer(), job.color);
@@ -59,8 +59,7 @@ std::string stats_text(const PackJob& job, const data::ChatEncoder& encoder) {
   for (std::size_t index = 0; index < set.size(); ++index) lengths.push_back(set.length(index));
   return counts_text(set, encoder) + rows_text(plan_of(set, job), job) +
          "longest record: " + with_thousands(set.counts().longest_record) +
-         " tokens\n\ntokens of a document: " + length_summary(lengths) + "\n" +
-         histogram(lengths);
+         " tokens\n\ntokens of a document: " + length_summary(lengths) + "\n" + histogram(lengths);
 }
 
 void print(const std::string& text) {

@@ -61,8 +61,8 @@ std::string preview_row(const data::TokenSet& set, const data::EpochPlan& plan, 
                     " documents, " + number(plan.tokens(row)) + " tokens, " +
                     number(plan.trained_tokens(row)) + " trained\n";
   for (const std::uint32_t index : plan.documents(row)) {
-    out += "--- document " + number(index) + " (record " + number(set.record(index) + 1) + "): " +
-           number(set.length(index)) + " tokens, " + number(set.trained_tokens(index)) +
+    out += "--- document " + number(index) + " (record " + number(set.record(index) + 1) +
+           "): " + number(set.length(index)) + " tokens, " + number(set.trained_tokens(index)) +
            " trained\n";
     out += preview_document(set.document(index), tokenizer, color) + "\n";
   }

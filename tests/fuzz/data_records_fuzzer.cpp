@@ -23,12 +23,11 @@ void read(std::string_view content, fg::data::Container container, fg::data::For
     line = place.line;
     const std::string_view record = content.substr(place.begin, place.end - place.begin);
     try {
-      fg::data::parse_record(
-          record, container,
-          format == fg::data::Format::automatic
-              ? fg::data::detect_format(record, container, "fuzz")
-              : format,
-          "fuzz");
+      fg::data::parse_record(record, container,
+                             format == fg::data::Format::automatic
+                                 ? fg::data::detect_format(record, container, "fuzz")
+                                 : format,
+                             "fuzz");
     } catch (const fg::Error& error) {
       if (error.code() != fg::ExitCode::data) std::abort();
     }

@@ -62,8 +62,7 @@ text::ChatTemplate parse_template_file(const fs::path& path) {
 
 /// The day that Llama 3's templates name where there is no clock.
 std::chrono::system_clock::time_point fixed_day() {
-  using namespace std::chrono;
-  return sys_days{2024y / July / 26} + 12h;
+  return std::chrono::sys_days(std::chrono::year(2024) / 7 / 26) + std::chrono::hours(12);
 }
 
 bool is_space_only(std::string_view text) {
@@ -142,8 +141,7 @@ Encoded ChatEncoder::encode_chat(text::ChatInput input, TrainOn train_on) const 
   dated.set_clock(fixed_day);
   const text::Rendered chat = dated.render(input);
   text::Encoding encoding = tokenizer_.encode(
-      chat.text,
-      {.add_special_tokens = false, .want_offsets = true, .guarded = chat.from_input});
+      chat.text, {.add_special_tokens = false, .want_offsets = true, .guarded = chat.from_input});
   Encoded result;
   result.end_marker = count_behind(chat, encoding);
   if (train_on == TrainOn::all || fault_planted("data.user_text_trained"))

@@ -60,7 +60,8 @@ Indexes documents_of(const TokenSet& set, std::uint64_t seed, std::uint64_t epoc
     documents.insert(documents.end(), part.begin(), part.end());
   }
   if (documents.size() >= UINT32_MAX)
-    fail(ExitCode::usage, "the sources' weights make an epoch of more than 4,294,967,294 documents");
+    fail(ExitCode::usage,
+         "the sources' weights make an epoch of more than 4,294,967,294 documents");
   return documents;
 }
 
@@ -72,8 +73,7 @@ Indexes sorted_by_length(const Indexes& documents, const TokenSet& set) {
   for (std::size_t length = place.size(); length-- > 0;)
     before += std::exchange(place[length], before);
   Indexes sorted(documents.size());
-  for (const std::uint32_t document : documents)
-    sorted[place[set.length(document)]++] = document;
+  for (const std::uint32_t document : documents) sorted[place[set.length(document)]++] = document;
   return sorted;
 }
 

@@ -70,8 +70,7 @@ private:
 
 }  // namespace
 
-std::string gunzip(std::span<const std::byte> packed, const std::string& name,
-                   std::uint64_t most) {
+std::string gunzip(std::span<const std::byte> packed, const std::string& name, std::uint64_t most) {
   return Inflater(packed, name, most).run();
 }
 

@@ -21,8 +21,8 @@ Value parse_word(std::string_view word, std::span<const std::string> words,
     if (words[index] == word) return static_cast<Value>(index);
     wanted += (index == 0 ? "" : index + 1 == words.size() ? " or " : ", ") + words[index];
   }
-  fail(ExitCode::usage, place + ": '" + std::string(word) + "' is none of " + wanted +
-                            did_you_mean(word, words));
+  fail(ExitCode::usage,
+       place + ": '" + std::string(word) + "' is none of " + wanted + did_you_mean(word, words));
 }
 
 }  // namespace

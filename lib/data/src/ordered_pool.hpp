@@ -14,10 +14,10 @@
 
 namespace fg::data {
 
-/// Makes parts 0 to count - 1 on `threads` threads and hands them to `take` on the calling thread in
-/// order; at most a few parts a thread wait. What `make` throws is thrown here when its turn comes,
-/// what `take` or `idle` throws at once; either way the threads have ended when this returns. `idle`
-/// is called a few times a second, also while waiting.
+/// Makes parts 0 to count - 1 on `threads` threads and hands them to `take` on the calling thread
+/// in order; at most a few parts a thread wait. What `make` throws is thrown here when its turn
+/// comes, what `take` or `idle` throws at once; either way the threads have ended when this
+/// returns. `idle` is called a few times a second, also while waiting.
 template <typename Part>
 class OrderedPool {
 public:
@@ -64,8 +64,7 @@ private:
   void work() {
     std::unique_lock lock(mutex_);
     while (true) {
-      changed_.wait(lock,
-                    [&] { return stopped_ || next_ >= count_ || next_ < taken_ + ahead_; });
+      changed_.wait(lock, [&] { return stopped_ || next_ >= count_ || next_ < taken_ + ahead_; });
       if (stopped_ || next_ >= count_) return;
       const std::size_t index = next_++;
       lock.unlock();

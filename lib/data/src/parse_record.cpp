@@ -18,11 +18,11 @@ struct Speaker {
 };
 // What ShareGPT's `from` says in the data sets of that form, and the role a template knows.
 constexpr std::array speakers = {
-    Speaker{"human", "user"},       Speaker{"user", "user"},
-    Speaker{"gpt", "assistant"},    Speaker{"assistant", "assistant"},
-    Speaker{"model", "assistant"},  Speaker{"chatgpt", "assistant"},
-    Speaker{"system", "system"},    Speaker{"tool", "tool"},
-    Speaker{"function", "tool"},    Speaker{"observation", "tool"},
+    Speaker{"human", "user"},      Speaker{"user", "user"},
+    Speaker{"gpt", "assistant"},   Speaker{"assistant", "assistant"},
+    Speaker{"model", "assistant"}, Speaker{"chatgpt", "assistant"},
+    Speaker{"system", "system"},   Speaker{"tool", "tool"},
+    Speaker{"function", "tool"},   Speaker{"observation", "tool"},
 };
 
 Json parse_object(std::string_view record, const std::string& place) {
@@ -74,8 +74,10 @@ const char* role_of(const std::string& word, const std::string& place) {
     if (word == speaker.word) return speaker.role;
     known.emplace_back(speaker.word);
   }
-  fail(ExitCode::data, place + ": nobody known is '" + word + "' in 'from'; wanted is human, gpt, "
-                           "system or tool" + did_you_mean(word, known));
+  fail(ExitCode::data, place + ": nobody known is '" + word +
+                           "' in 'from'; wanted is human, gpt, "
+                           "system or tool" +
+                           did_you_mean(word, known));
 }
 
 Json sharegpt_messages(const Json& object, const std::string& place) {

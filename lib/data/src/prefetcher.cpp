@@ -87,8 +87,7 @@ std::vector<Row> Prefetcher::next() {
   const auto begin = std::chrono::steady_clock::now();
   std::unique_lock lock(state_->mutex);
   state_->changed.wait(lock, [this] { return !state_->made.empty() || state_->ended; });
-  state_->waited +=
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  state_->waited += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (!state_->made.empty()) {
     std::vector<Row> rows = std::move(state_->made.front());
     state_->made.pop_front();

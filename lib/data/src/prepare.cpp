@@ -113,7 +113,8 @@ void make_cache(const std::vector<SourceFiles>& sources, const Options& options,
   if (counts.documents == 0) {
     std::string why = counts.records == 0 ? "it holds no records" : "nothing in it is trained";
     if (counts.records > 0 && options.train_on == TrainOn::assistant)
-      why += " (train_on: assistant; are there assistant messages, and does the template show them?)";
+      why +=
+          " (train_on: assistant; are there assistant messages, and does the template show them?)";
     fail(ExitCode::data, sources.front().files.front().string() + ": " + why);
   }
   writer.finish(counts, ranges);
@@ -135,9 +136,10 @@ TokenSet prepare(const Options& options, const ChatEncoder& encoder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error)
-    fail(ExitCode::cannot_save, folder.string() + ": the folder for the cache of tokens cannot be "
-                                                  "made: " + error.message() +
-                                    "; set XDG_CACHE_HOME to another place");
+    fail(ExitCode::cannot_save, folder.string() +
+                                    ": the folder for the cache of tokens cannot be "
+                                    "made: " +
+                                    error.message() + "; set XDG_CACHE_HOME to another place");
   const fs::path path = folder / (key + ".tokens");
   if (auto set = open_if_whole(path, key, false)) return *std::move(set);
   const CacheLock lock(folder / (key + ".lock"), options.check);

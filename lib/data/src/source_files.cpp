@@ -69,14 +69,15 @@ std::vector<fs::path> files_of_folder(const fs::path& folder, const std::string&
 
 std::vector<fs::path> files_of(const fs::path& path, const std::string& split_name) {
   std::error_code ignored;
-  if (fs::is_directory(path, ignored)) return files_of_folder(path, split_name.empty() ? "train" : split_name);
+  if (fs::is_directory(path, ignored))
+    return files_of_folder(path, split_name.empty() ? "train" : split_name);
   if (!fs::exists(path, ignored)) {
     std::vector<std::string> names;
     const fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
     if (fs::is_directory(parent, ignored))
       for (const fs::path& file : files_in(parent)) names.push_back(file.filename().string());
-    fail(ExitCode::data, path.string() + ": does not exist" +
-                             did_you_mean(path.filename().string(), names));
+    fail(ExitCode::data,
+         path.string() + ": does not exist" + did_you_mean(path.filename().string(), names));
   }
   if (!split_name.empty() && split_name != "train" && split_name != plain_name(path))
     fail(ExitCode::data, path.string() + ": a file has no split '" + split_name +

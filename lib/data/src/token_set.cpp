@@ -58,11 +58,10 @@ CacheHeader checked_header(const MappedFile& file, const std::string& key) {
   if (hash_of(bytes.subspan(sizeof header)) !=
       std::string_view(header.payload_hash, sizeof header.payload_hash))
     refuse(file.path(), "is damaged: its hash is another");
-  const bool in_order = header.table_offset >= sizeof header && header.table_offset % 8 == 0 &&
-                        header.table_offset <= header.meta_offset &&
-                        header.meta_offset <= bytes.size() &&
-                        (header.meta_offset - header.table_offset) / sizeof(CacheEntry) ==
-                            header.documents;
+  const bool in_order =
+      header.table_offset >= sizeof header && header.table_offset % 8 == 0 &&
+      header.table_offset <= header.meta_offset && header.meta_offset <= bytes.size() &&
+      (header.meta_offset - header.table_offset) / sizeof(CacheEntry) == header.documents;
   if (!in_order) refuse(file.path(), "its parts do not lie where they must");
   return header;
 }

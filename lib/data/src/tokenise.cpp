@@ -128,8 +128,7 @@ void add_counts(Counts& sum, const Counts& part) {
 }
 
 unsigned threads_of(const Options& options) {
-  return options.threads > 0 ? options.threads
-                             : std::max(1u, std::thread::hardware_concurrency());
+  return options.threads > 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
 }
 
 }  // namespace

@@ -66,7 +66,8 @@ public:
     jinja::Marks assistant = jinja::from_assistant_even;
     for (const Json& message : messages) {
       const auto role = message.is_object() ? message.find("role") : message.end();
-      const bool is_assistant = message.is_object() && role != message.end() && *role == "assistant";
+      const bool is_assistant =
+          message.is_object() && role != message.end() && *role == "assistant";
       items.push_back(is_assistant ? convert_assistant(message, assistant) : convert(message, 1));
       if (is_assistant) assistant = static_cast<jinja::Marks>(assistant ^ jinja::from_assistant);
     }

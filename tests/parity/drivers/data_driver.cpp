@@ -42,9 +42,9 @@ Json run(const Json& request) {
   Json answer = {{"documents", Json::array()}, {"rows", Json::array()}, {"targets", Json::array()}};
   for (std::size_t index = 0; index < set.size(); ++index) {
     const auto document = set.document(index);
-    answer["documents"].push_back(Json::array(
-        {Json(std::vector<std::uint32_t>(document.ids.begin(), document.ids.end())),
-         Json(std::vector<int>(document.trained.begin(), document.trained.end()))}));
+    answer["documents"].push_back(
+        Json::array({Json(std::vector<std::uint32_t>(document.ids.begin(), document.ids.end())),
+                     Json(std::vector<int>(document.trained.begin(), document.trained.end()))}));
   }
   const fg::data::EpochPlan plan(
       set, {.seq_len = options.seq_len, .pack = request.value("pack", true)},

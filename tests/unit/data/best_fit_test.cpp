@@ -20,9 +20,9 @@ std::vector<std::uint32_t> slow_best_fit(const std::vector<std::uint32_t>& lengt
     std::size_t best = rows.size();
     for (std::size_t row = 0; row < rows.size(); ++row) {
       if (rows[row].room < lengths[index]) continue;
-      const bool better = best == rows.size() || rows[row].room < rows[best].room ||
-                          (rows[row].room == rows[best].room &&
-                           rows[row].changed > rows[best].changed);
+      const bool better =
+          best == rows.size() || rows[row].room < rows[best].room ||
+          (rows[row].room == rows[best].room && rows[row].changed > rows[best].changed);
       if (better) best = row;
     }
     if (best == rows.size()) rows.push_back({seq_len, 0});

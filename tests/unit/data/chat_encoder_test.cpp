@@ -22,8 +22,8 @@ text::ChatInput chat(std::vector<Json> messages) {
 }
 
 text::ChatInput short_chat() {
-  return chat({message("system", "Be kind."), message("user", "Who?"),
-               message("assistant", "I."), message("user", "You?"), message("assistant", "Yes.")});
+  return chat({message("system", "Be kind."), message("user", "Who?"), message("assistant", "I."),
+               message("user", "You?"), message("assistant", "Yes.")});
 }
 
 TEST(ChatEncoder, UsesBuiltInChatmlWhereTheModelHasNoTemplate) {
@@ -50,8 +50,7 @@ TEST(ChatEncoder, TrainsWhatTheAssistantSaysAndItsEndMarker) {
 }
 
 TEST(ChatEncoder, TellsNeighbouringAssistantMessagesApart) {
-  const TinyModel model(
-      "{% for m in messages %}{{ '#' + m.content + '<|im_end|>' }}{% endfor %}");
+  const TinyModel model("{% for m in messages %}{{ '#' + m.content + '<|im_end|>' }}{% endfor %}");
   const ChatEncoder encoder = model.encoder();
   const auto input = chat({message("assistant", "a"), message("assistant", "b"),
                            message("user", "c"), message("assistant", "d")});

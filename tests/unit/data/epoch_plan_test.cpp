@@ -51,8 +51,7 @@ TEST(EpochPlan, KeepsEveryDocumentExactlyOnce) {
         const auto uses = uses_of(plan);
         EXPECT_EQ(uses.size(), many().size());
         for (const auto& [document, count] : uses) EXPECT_EQ(count, 1) << document;
-        EXPECT_EQ(plan.trained_tokens(),
-                  static_cast<std::int64_t>(many().counts().trained_tokens));
+        EXPECT_EQ(plan.trained_tokens(), static_cast<std::int64_t>(many().counts().trained_tokens));
         EXPECT_EQ(plan.tokens(), static_cast<std::int64_t>(many().counts().tokens));
         if (!pack) {
           EXPECT_EQ(plan.rows(), many().size());

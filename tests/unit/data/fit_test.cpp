@@ -1,8 +1,8 @@
-#include <gtest/gtest.h>
+#include "fit.hpp"
 
 #include <random>
 
-#include "fit.hpp"
+#include <gtest/gtest.h>
 
 namespace fg::data {
 namespace {
@@ -26,8 +26,10 @@ TEST(Fit, LeavesADocumentThatFits) {
 
   ASSERT_EQ(documents.size(), 1u);
   EXPECT_EQ(documents[0].ids, (Ids{0, 1, 2, 3}));
-  EXPECT_EQ(counts, (Counts{.records = 1, .documents = 1, .tokens = 4, .trained_tokens = 2,
-                            .longest_record = 4}));
+  EXPECT_EQ(
+      counts,
+      (Counts{
+          .records = 1, .documents = 1, .tokens = 4, .trained_tokens = 2, .longest_record = 4}));
 }
 
 TEST(Fit, CutsSoThatTheEndMarkerStays) {

@@ -30,9 +30,8 @@ TEST(ParseRecord, LeavesOpenAiMessagesAsTheyAre) {
   const std::string messages =
       R"([{"role":"user","content":" a "},{"role":"assistant","content":null,"tool_calls":[]},)"
       R"({"role":"tool","content":[{"type":"text","text":"b"}],"name":"f"}])";
-  const Record record =
-      parse(R"({"messages": )" + messages + R"(, "tools": [{"name": "f"}], "x": 1})",
-            Format::openai);
+  const Record record = parse(
+      R"({"messages": )" + messages + R"(, "tools": [{"name": "f"}], "x": 1})", Format::openai);
 
   EXPECT_EQ(record.chat.messages.dump(), messages);
   EXPECT_EQ(record.chat.tools.dump(), R"([{"name":"f"}])");
@@ -40,9 +39,9 @@ TEST(ParseRecord, LeavesOpenAiMessagesAsTheyAre) {
 }
 
 TEST(ParseRecord, ReadsAlpaca) {
-  const Record record = parse(
-      R"({"instruction": "Add.", "input": "1 2", "output": "3", "history": [["a", "b"]]})",
-      Format::alpaca);
+  const Record record =
+      parse(R"({"instruction": "Add.", "input": "1 2", "output": "3", "history": [["a", "b"]]})",
+            Format::alpaca);
 
   EXPECT_EQ(record.chat.messages.dump(),
             R"([{"role":"user","content":"a"},{"role":"assistant","content":"b"},)"
@@ -55,12 +54,10 @@ TEST(ParseRecord, ReadsAlpaca) {
 TEST(ParseRecord, ReadsText) {
   EXPECT_EQ(parse(R"({"text": " é\n"})", Format::text).text, " é\n");
   EXPECT_EQ(parse_record("a\nb", Container::plain, Format::automatic, "f").text, "a\nb");
-  test::expect_error(ExitCode::data, "not valid UTF-8 at its byte 1", [] {
-    parse_record("a\xFF", Container::plain, Format::text, "f");
-  });
-  test::expect_error(ExitCode::data, "holds plain text, not alpaca", [] {
-    parse_record("a", Container::plain, Format::alpaca, "f");
-  });
+  test::expect_error(ExitCode::data, "not valid UTF-8 at its byte 1",
+                     [] { parse_record("a\xFF", Container::plain, Format::text, "f"); });
+  test::expect_error(ExitCode::data, "holds plain text, not alpaca",
+                     [] { parse_record("a", Container::plain, Format::alpaca, "f"); });
 }
 
 TEST(ParseRecord, SaysWhatIsWrongAndWhere) {

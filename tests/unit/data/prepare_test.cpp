@@ -158,14 +158,16 @@ TEST_F(Prepare, NamesFileLineAndRecordOfTheFirstMistake) {
 TEST_F(Prepare, NamesTheRecordThatATemplateRefuses) {
   const test::TinyModel strict("{{ raise_exception('no ' + messages[0].role) }}");
   write(R"({"messages": [{"role": "cat", "content": ""}]})");
-  test::expect_error(ExitCode::data, "data.jsonl: line 1 (record 1): ",
-                     [&] { prepare(options(), strict.encoder()); });
+  test::expect_error(ExitCode::data, "data.jsonl: line 1 (record 1): ", [&] {
+    prepare(options(), strict.encoder());
+  });
 }
 
 TEST_F(Prepare, RefusesDataWithNothingToTrain) {
   Options own = options();
   write("\n");
-  test::expect_error(ExitCode::data, "it holds no records", [&] { prepare(own, model_.encoder()); });
+  test::expect_error(ExitCode::data, "it holds no records",
+                     [&] { prepare(own, model_.encoder()); });
   own.train_on = TrainOn::assistant;
   write(R"({"messages": [{"role": "user", "content": "alone"}]})");
   test::expect_error(ExitCode::data, "nothing in it is trained (train_on: assistant",

@@ -1,10 +1,10 @@
+#include "source_files.hpp"
+
 #include <gtest/gtest.h>
 
 #include <fg/base/file.hpp>
 #include <fg/test/expect_error.hpp>
 #include <fg/test/temporary_folder.hpp>
-
-#include "source_files.hpp"
 
 namespace fg::data {
 namespace {

@@ -27,8 +27,7 @@ public:
          {{{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}},
           {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
         {"pair", Json::array()},
-        {"special_tokens",
-         {{"<s>", {{"id", "<s>"}, {"ids", {bos}}, {"tokens", {"<s>"}}}}}}};
+        {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {bos}}, {"tokens", {"<s>"}}}}}}};
     write_synced(folder_ / "tokenizer.json", tokenizer.dump());
     write_synced(folder_ / "tokenizer_config.json",
                  R"({"bos_token": "<s>", "eos_token": "<|im_end|>"})");

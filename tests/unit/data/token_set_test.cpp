@@ -59,8 +59,8 @@ TEST(TokenSet, FindsEveryFlippedByteAndEveryCut) {
   const auto refused = [&](const std::string& bytes) {
     std::filesystem::remove(folder / "b.tokens");
     write_synced(folder / "b.tokens", bytes);
-    test::expect_error(ExitCode::cannot_load, "b.tokens: ",
-                       [&] { TokenSet::open(folder / "b.tokens", key); });
+    test::expect_error(ExitCode::cannot_load,
+                       "b.tokens: ", [&] { TokenSet::open(folder / "b.tokens", key); });
   };
   for (std::size_t at = 0; at < whole.size(); ++at) {
     std::string flipped = whole;
@@ -74,9 +74,8 @@ TEST(TokenSet, FindsEveryFlippedByteAndEveryCut) {
 TEST(TokenSet, RefusesAnotherKey) {
   const test::TemporaryFolder folder;
   write_cache(folder / "a.tokens");
-  test::expect_error(ExitCode::cannot_load, "was made from other data", [&] {
-    TokenSet::open(folder / "a.tokens", std::string(32, 'f'));
-  });
+  test::expect_error(ExitCode::cannot_load, "was made from other data",
+                     [&] { TokenSet::open(folder / "a.tokens", std::string(32, 'f')); });
 }
 
 }  // namespace

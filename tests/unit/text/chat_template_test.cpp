@@ -68,8 +68,9 @@ TEST(ChatTemplate, KnowsWhetherItMarksGeneration) {
   };
   EXPECT_FALSE(has("{{ '{% generation %}' }}"));
   EXPECT_TRUE(has("{% generation %}{% endgeneration %}"));
-  EXPECT_TRUE(has("{% for m in [] %}{% if 1 %}{% elif 2 %}{%- generation %}x{% endgeneration %}"
-                  "{% endif %}{% endfor %}"));
+  EXPECT_TRUE(
+      has("{% for m in [] %}{% if 1 %}{% elif 2 %}{%- generation %}x{% endgeneration %}"
+          "{% endif %}{% endfor %}"));
   EXPECT_TRUE(has("{% for m in [] %}{% else %}{% generation %}{% endgeneration %}{% endfor %}"));
 }
 

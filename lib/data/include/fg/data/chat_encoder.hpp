@@ -1,18 +1,17 @@
 #pragma once
 
 #include <cstdint>
-#include <utility>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include <fg/data/options.hpp>
 #include <fg/text/chat_template.hpp>
 #include <fg/text/tokenizer.hpp>
-
-#include <fg/data/options.hpp>
 
 namespace fg::data {
 
@@ -69,8 +68,8 @@ private:
                                             const text::Encoding& encoding) const;
 
   text::Tokenizer tokenizer_;
-  std::optional<text::ChatTemplate> plain_;       // always there once loaded
-  std::optional<text::ChatTemplate> with_tools_;  // absent: `plain_` serves
+  std::optional<text::ChatTemplate> plain_;            // always there once loaded
+  std::optional<text::ChatTemplate> with_tools_;       // absent: `plain_` serves
   std::map<std::string, std::string> special_tokens_;  // "bos_token" → "<s>", …
   std::optional<std::int32_t> eos_id_;
   std::string tokenizer_hash_, template_hash_;

@@ -46,7 +46,7 @@ private:
 
   std::size_t seq_len_;
   std::vector<std::uint32_t> documents_;  // row by row
-  std::vector<std::size_t> first_;        // where each row begins in documents_; one more at the end
+  std::vector<std::size_t> first_;  // where each row begins in documents_; one more at the end
   std::vector<std::int64_t> trained_, tokens_;
   std::int64_t all_trained_ = 0, all_tokens_ = 0;
 };

@@ -31,7 +31,8 @@ std::string_view name_of(Format format);
 std::string_view name_of(TrainOn train_on);
 std::string_view name_of(TooLong too_long);
 
-/// A file (.json, .jsonl, .ndjson, .txt, each also .gz) or a folder of them, taken in order of name.
+/// A file (.json, .jsonl, .ndjson, .txt, each also .gz) or a folder of them, taken in order of
+/// name.
 struct Source {
   std::filesystem::path path;
   /// How often its documents come in an epoch; 0.5: each epoch another half of them.

@@ -10,14 +10,13 @@
 #include <vector>
 
 #include <fg/base/file.hpp>
-#include <fg/text/chat_template.hpp>
-
 #include <fg/data/options.hpp>
+#include <fg/text/chat_template.hpp>
 
 namespace fg::data {
 
-/// How a file divides into records: a JSON list, JSON values one behind the other, JSON lines (empty
-/// ones are passed over), or paragraphs of plain text between empty lines.
+/// How a file divides into records: a JSON list, JSON values one behind the other, JSON lines
+/// (empty ones are passed over), or paragraphs of plain text between empty lines.
 enum class Container : std::uint8_t { json, json_lines, plain };
 
 struct RecordPlace {

@@ -12,7 +12,8 @@ namespace fg::data {
 /// One row of a batch, without padding: documents one behind the other.
 struct Row {
   std::vector<std::int64_t> ids;
-  std::vector<std::int64_t> lengths;  // of its documents, in order; none is 0; their sum is ids.size()
+  std::vector<std::int64_t>
+      lengths;  // of its documents, in order; none is 0; their sum is ids.size()
   /// targets[t] is the id predicted at position t, or -1: not trained, or t is the last of its
   /// document.
   std::vector<std::int64_t> targets;

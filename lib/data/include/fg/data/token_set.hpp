@@ -27,8 +27,8 @@ struct Counts {
   std::uint64_t cut_records = 0;  // too_long: cut
   std::uint64_t cut_tokens = 0;   // lost by it
   std::uint64_t cut_trained_tokens = 0;
-  std::uint64_t split_records = 0;  // too_long: split
-  std::uint64_t split_windows = 0;  // documents they became
+  std::uint64_t split_records = 0;    // too_long: split
+  std::uint64_t split_windows = 0;    // documents they became
   std::uint64_t dropped_records = 0;  // nothing in them is trained
   std::uint64_t dropped_windows = 0;  // the same, of windows
   std::uint64_t longest_record = 0;   // tokens, before cutting

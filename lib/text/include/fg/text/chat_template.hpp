@@ -41,8 +41,8 @@ struct ChatInput {
   Json extra = Json::object();
 };
 
-/// The text of a conversation and what its bytes are. Spans are ordered, not empty and (those of two
-/// assistant messages aside) do not touch.
+/// The text of a conversation and what its bytes are. Spans are ordered, not empty and (those of
+/// two assistant messages aside) do not touch.
 struct Rendered {
   std::string text;
   /// Bytes from strings inside messages, tools, documents or extra variables, through whatever the
