@@ -4,6 +4,7 @@ promises; and fg-data pack and stats from the outside."""
 import gzip
 import json
 import random
+import re
 import subprocess
 
 import pytest
@@ -260,8 +261,8 @@ def test_stats_counts_and_draws(fg_data, chatml_model, samantha, tmp_path):
     bars = [line for line in text.splitlines() if line.endswith("#")]
     assert len(bars) >= 5
     documents = int(text.split(" documents")[0].split()[-1].replace(",", ""))
-    assert sum(int(line.split()[3].replace(",", "")) for line in text.splitlines() if " to " in line
-               and line.split()[0].isdigit()) == documents
+    counts = re.findall(r"^ *[\d,]+ to +[\d,]+ +([\d,]+) ", text, re.MULTILINE)
+    assert sum(int(count.replace(",", "")) for count in counts) == documents
 
 
 def test_mistakes_of_pack_come_all_at_once(fg_data, chatml_model, tmp_path):
