@@ -16,7 +16,7 @@ using app::text;
 
 constexpr const char* pack_options[] = {"data",     "format", "split", "seq-len", "train-on",
                                         "too-long", "seed",   "epoch", "no-pack", "no-shuffle",
-                                        "preview",  "color",  "cache"};
+                                        "preview",  "json",   "color", "cache"};
 
 void add_mistake(std::string& mistakes, const std::string& what) {
   mistakes += (mistakes.empty() ? "" : "\n") + what;
@@ -69,6 +69,7 @@ void add_pack_options(app::Program& program) {
   add("no-pack", "one document a row");
   add("no-shuffle", "rows in the order of the data, as in evaluation");
   add("preview", word(), "pack: show so many rows as text, trained tokens coloured or in ⟦⟧");
+  add("json", "pack: print every row as JSON instead: {\"ids\", \"lengths\", \"targets\"}");
   add("color", "colours even where standard output is no terminal");
   add("cache", word(), "folder for tokenised data ($XDG_CACHE_HOME/fg or ~/.cache/fg)");
 }
@@ -99,6 +100,7 @@ PackJob read_pack_options(const app::Arguments& arguments, std::string& mistakes
   job.data.cache_folder = text(arguments, "cache");
   job.pack = !given(arguments, "no-pack");
   job.shuffle = !given(arguments, "no-shuffle");
+  job.json = given(arguments, "json");
   job.color = given(arguments, "color") || ::isatty(STDOUT_FILENO) == 1;
   return job;
 }

@@ -17,6 +17,7 @@ struct PackJob {
   std::uint64_t seed = 0;
   std::uint64_t epoch = 0;
   std::uint64_t preview = 0;  // rows to show
+  bool json = false;          // all rows, as JSON lines
   bool color = false;
 };
 

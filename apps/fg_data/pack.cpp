@@ -6,9 +6,11 @@
 #include <cstdio>
 
 #include <fg/base/error.hpp>
+#include <fg/base/json.hpp>
 #include <fg/base/units.hpp>
 #include <fg/data/epoch_plan.hpp>
 #include <fg/data/prepare.hpp>
+#include <fg/data/row.hpp>
 
 #include "histogram.hpp"
 #include "preview.hpp"
@@ -39,11 +41,22 @@ data::EpochPlan plan_of(const data::TokenSet& set, const PackJob& job) {
   return {set, {.seq_len = job.data.seq_len, .pack = job.pack}, job.seed, job.epoch, job.shuffle};
 }
 
+std::string json_rows(const data::TokenSet& set, const data::EpochPlan& plan) {
+  std::string out;
+  for (std::size_t index = 0; index < plan.rows(); ++index) {
+    const data::Row row = data::make_row(set, plan, index);
+    const Json object = {{"ids", row.ids}, {"lengths", row.lengths}, {"targets", row.targets}};
+    out += object.dump() + "\n";
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string pack_text(const PackJob& job, const data::ChatEncoder& encoder) {
   const data::TokenSet set = data::prepare(job.data, encoder);
   const data::EpochPlan plan = plan_of(set, job);
+  if (job.json) return json_rows(set, plan);
   std::string out = counts_text(set, encoder) + rows_text(plan, job) + "epoch " +
                     std::to_string(job.epoch) + ", seed " + std::to_string(job.seed) + ", data " +
                     set.content_hash() + "\n";

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from train_fixtures import losses
+from train_fixtures import losses, make_chat_model
 
 STEPS = 200
 SEQ_LEN = 128
@@ -14,9 +14,9 @@ ROWS = 4
 
 @pytest.fixture(scope="module")
 def rows(programs, chat_model, few_chats):
-    """rows(count): the rows of the run's first epochs in its own order, as fg-data tells them."""
+    """rows(count, rows_a_step): the steps of a run in its own order, as fg-data tells them."""
 
-    def read(count):
+    def read(count, rows_a_step=ROWS):
         found = []
         for epoch in range(100):
             done = subprocess.run(
@@ -26,7 +26,8 @@ def rows(programs, chat_model, few_chats):
             assert done.returncode == 0, done.stderr
             lines = [json.loads(line) for line in done.stdout.splitlines()]
             # The last step of an epoch has the rows that are left.
-            found += [lines[first:first + ROWS] for first in range(0, len(lines), ROWS)]
+            found += [lines[first:first + rows_a_step]
+                      for first in range(0, len(lines), rows_a_step)]
             if len(found) >= count:
                 return found[:count]
 
@@ -56,7 +57,7 @@ def torch_losses(hf, model_folder, steps, make_optimizer):
                 loss = torch.nn.functional.cross_entropy(logits, targets, ignore_index=-1,
                                                          reduction="sum")
                 (loss / trained).backward()
-                total += float(loss)
+                total += loss.item()
         optimizer.step()
         optimizer.zero_grad()
         result.append(total / trained)
@@ -109,15 +110,19 @@ def test_microbatches_of_any_size_follow_torch(microbatch, train, chat_model, fe
     assert worst_difference(losses(tmp_path / "run"), adamw_losses[:steps]) <= 1e-4
 
 
-def test_200_steps_of_adafactor_follow_transformers(hf, train, chat_model, few_chats, rows,
+def test_200_steps_of_adafactor_follow_transformers(hf, root, programs, train, few_chats, rows,
                                                     tmp_path):
+    """A smaller model and a larger step than above: at this learning rate the path of a larger model
+    is chaotic, and float32 and float64 in PyTorch itself part by a hundredth within 50 steps."""
     from transformers.optimization import Adafactor
 
-    theirs = torch_losses(hf, chat_model, rows(STEPS), lambda parameters: Adafactor(
+    model = make_chat_model(root, programs, tmp_path / "model", "--hidden", "16", "--layers", "1")
+    theirs = torch_losses(hf, model, rows(STEPS, 16), lambda parameters: Adafactor(
         parameters, lr=1e-2, eps=(1e-30, 1e-3), clip_threshold=1.0, decay_rate=-0.8, beta1=None,
         weight_decay=0.0, scale_parameter=False, relative_step=False, warmup_init=False))
-    train(chat_model, few_chats, tmp_path / "run", *BASE, "optimizer.type=adafactor",
-          "optimizer.lr=1e-2", "optimizer.weight_decay=0", f"train.max_steps={STEPS}")
+    train(model, few_chats, tmp_path / "run", *BASE, "optimizer.type=adafactor", "optimizer.lr=1e-2",
+          "optimizer.weight_decay=0", f"train.max_steps={STEPS}", "train.global_batch_size=16",
+          "train.microbatch_size=4")
 
     ours = losses(tmp_path / "run")
     assert worst_difference(ours, theirs) <= 1e-4

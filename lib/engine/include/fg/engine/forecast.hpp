@@ -22,7 +22,7 @@ struct MemoryQuestion {
   std::int64_t kept_layers = 0;        // that keep their activations; the others checkpoint
   std::int64_t microbatch_tokens = 0;  // of the longest microbatch
   std::int64_t microbatches = 1;       // of one step on this rank
-  std::optional<at::ScalarType> kept;  // the gradient buffer, if any
+  std::optional<at::ScalarType> kept = {};  // the gradient buffer, if any
   const optim::Assignments& optimizer;
 };
 
