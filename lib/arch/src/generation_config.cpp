@@ -61,6 +61,20 @@ std::vector<std::int64_t> parse_eos(const Json& object, const std::string& name)
   return result;
 }
 
+SamplingDefaults parse_sampling_defaults(const Json& generation, const std::string& name) {
+  constexpr double most = 1e6;
+  const Fields fields(generation, name);
+  SamplingDefaults result;
+  if (fields.find_value("do_sample") != nullptr)
+    result.do_sample = fields.boolean("do_sample", false);
+  result.temperature = fields.maybe_number("temperature", 0.0, most);
+  result.top_k = fields.maybe_integer("top_k", std::nullopt, 0, largest_id);
+  result.top_p = fields.maybe_number("top_p", 0.0, 1.0);
+  result.min_p = fields.maybe_number("min_p", 0.0, 1.0);
+  result.repetition_penalty = fields.maybe_number("repetition_penalty", 1e-6, most);
+  return result;
+}
+
 AgreedConfigs agree_on_tokens(Json config, std::optional<Json> generation, const TokenIds& ids,
                               const std::string& name) {
   const std::string config_name = name + "/config.json";

@@ -63,5 +63,25 @@ TEST(GenerationConfig, RefusesIdsThatCannotBe) {
     });
 }
 
+TEST(GenerationConfig, TellsWhatTheFileSaysOfSampling) {
+  const Json generation{
+      {"do_sample", true}, {"temperature", 0.6}, {"top_p", 0.9}, {"top_k", nullptr}};
+
+  SamplingDefaults wanted;
+  wanted.do_sample = true;
+  wanted.temperature = 0.6;
+  wanted.top_p = 0.9;
+  EXPECT_EQ(parse_sampling_defaults(generation, "g.json"), wanted);
+  EXPECT_EQ(parse_sampling_defaults(Json::object(), "g.json"), SamplingDefaults());
+}
+
+TEST(GenerationConfig, RefusesSamplingThatCannotBe) {
+  for (const Json& generation :
+       {Json{{"temperature", -1}}, Json{{"top_p", 1.5}}, Json{{"top_k", 2.5}}, Json{{"min_p", "x"}},
+        Json{{"repetition_penalty", 0}}, Json{{"do_sample", 1}}})
+    test::expect_error(ExitCode::cannot_load, "g.json: '",
+                       [&] { parse_sampling_defaults(generation, "g.json"); });
+}
+
 }  // namespace
 }  // namespace fg::arch

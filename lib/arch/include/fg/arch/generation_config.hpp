@@ -21,6 +21,21 @@ struct TokenIds {
 /// An `eos_token_id` (absent, null, one id or a list). Error(cannot_load).
 std::vector<std::int64_t> parse_eos(const Json& object, const std::string& name);
 
+/// What a generation_config.json says of how tokens are drawn; nothing where it is silent.
+struct SamplingDefaults {
+  std::optional<bool> do_sample;
+  std::optional<double> temperature;
+  std::optional<std::int64_t> top_k;  // 0: off
+  std::optional<double> top_p;
+  std::optional<double> min_p;
+  std::optional<double> repetition_penalty;
+
+  friend bool operator==(const SamplingDefaults&, const SamplingDefaults&) = default;
+};
+
+/// Other keys are not looked at. Error(cannot_load) for a value that cannot be.
+SamplingDefaults parse_sampling_defaults(const Json& generation, const std::string& name);
+
 /// config.json and generation_config.json after they were made to agree.
 struct AgreedConfigs {
   Json config;

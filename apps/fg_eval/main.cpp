@@ -1,0 +1,69 @@
+#include <cerrno>
+#include <cstdio>
+
+#include <fg/app/program.hpp>
+#include <fg/base/error.hpp>
+#include <fg/base/json.hpp>
+#include <fg/base/units.hpp>
+#include <fg/infer/load.hpp>
+#include <fg/session/signals.hpp>
+
+#include "logits.hpp"
+#include "loss.hpp"
+#include "options.hpp"
+
+namespace {
+
+using namespace fg;
+
+/// The names are those of metrics.jsonl.
+std::string as_json(const eval::Options& options, const eval::Loss& loss) {
+  Json result;
+  result["model"] = options.model.string();
+  result["data"] = options.data.string();
+  result["split"] = options.split;
+  result["train_on"] = data::name_of(options.train_on);
+  result["eval_loss"] = loss.loss;
+  result["eval_perplexity"] = loss.perplexity;
+  result["eval_tokens"] = loss.tokens;
+  result["documents"] = loss.documents;
+  result["rows"] = loss.rows;
+  result["seconds"] = loss.seconds;
+  return result.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string as_lines(const eval::Loss& loss) {
+  char numbers[96];
+  std::snprintf(numbers, sizeof numbers, "loss        %.5f\nperplexity  %.4f\n", loss.loss,
+                loss.perplexity);
+  return std::string(numbers) + "tokens      " +
+         with_thousands(static_cast<std::uint64_t>(loss.tokens)) + "\n";
+}
+
+void print(const std::string& text) {
+  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0)
+    fail(ExitCode::cannot_save, "cannot write to standard output: " + errno_text(errno));
+}
+
+void run(session::Session& session, const app::Arguments& arguments) {
+  session.together([&] {
+    const eval::Options options = eval::read_options(arguments);
+    if (session.size() > 1)
+      fail(ExitCode::usage,
+           "an evaluation has one rank; " + std::to_string(session.size()) + " were started");
+    model::Model model =
+        infer::load_model(options.model, infer::parse_type(options.dtype, "--dtype"));
+    session::check_for_stop();
+    if (!options.logits_out.empty())
+      eval::write_logits(model, options.input_ids, options.logits_out);
+    if (options.data.empty()) return;
+    const eval::Loss loss = eval::measure_loss(model, options);
+    print(options.json ? as_json(options, loss) : as_lines(loss));
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return app::run(argc, argv, eval::describe(), run);
+}
