@@ -12,8 +12,8 @@ using namespace fg;
 void run(session::Session& session, const app::Arguments& arguments) {
   session.together([&] {
     if (session.size() > 1)
-      fail(ExitCode::usage, "a conversation has one rank; " + std::to_string(session.size()) +
-                                " were started");
+      fail(ExitCode::usage,
+           "a conversation has one rank; " + std::to_string(session.size()) + " were started");
     const chat::Options options = chat::read_options(arguments);
     chat::Chat conversation(options);
     chat::Lines lines;

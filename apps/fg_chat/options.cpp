@@ -86,13 +86,12 @@ std::vector<std::string> mistakes_in(const Options& options, const app::Argument
           "--completion goes without --system and --chat-template");
   require(!given(arguments, "greedy") || !given(arguments, "temperature"),
           "--greedy means --temperature 0; give one of them");
-  require(options.max_tokens > 0, "--max-tokens " + std::to_string(options.max_tokens) +
-                                      ": expected 1 or more");
+  require(options.max_tokens > 0,
+          "--max-tokens " + std::to_string(options.max_tokens) + ": expected 1 or more");
   for (const std::string& stop : options.stop) require(!stop.empty(), "--stop: the text is empty");
-  for (const auto& [name, value] :
-       {std::pair{"--message", options.message.value_or("")},
-        std::pair{"--completion", options.completion.value_or("")},
-        std::pair{"--system", options.system}})
+  for (const auto& [name, value] : {std::pair{"--message", options.message.value_or("")},
+                                    std::pair{"--completion", options.completion.value_or("")},
+                                    std::pair{"--system", options.system}})
     require(!find_invalid_utf8(value), std::string(name) + ": the text is not UTF-8");
   for (const std::string& mistake : infer::mistakes_in(options.over({}), "--"))
     mistakes.push_back(mistake);
@@ -122,7 +121,8 @@ app::Program describe() {
       "talks with a model: one message, a conversation, or the continuation of a text.\n"
       "The answer alone goes to standard output. Without -m, --completion or -i it is a "
       "conversation on a\nterminal; elsewhere standard input is the message.";
-  program.usage = {"MODEL [options]", "MODEL -m TEXT [options]", "MODEL --completion TEXT [options]"};
+  program.usage = {"MODEL [options]", "MODEL -m TEXT [options]",
+                   "MODEL --completion TEXT [options]"};
   program.examples = {"fg-chat ~/samantha -m \"Hello, what is your name?\"",
                       "fg-chat ~/samantha --system \"You are Samantha.\" --temperature 0.7",
                       "fg-chat ~/samantha/checkpoints/checkpoint-120 --greedy < question.txt"};

@@ -23,8 +23,8 @@ constexpr std::uint64_t most_bytes = std::uint64_t{256} << 20;
 
 Sequence parse_sequence(std::string_view line, const arch::ModelConfig& config,
                         const std::string& place) {
-  const Json list = parse_json(line, place, {.max_bytes = most_bytes, .max_depth = 2},
-                               ExitCode::data);
+  const Json list =
+      parse_json(line, place, {.max_bytes = most_bytes, .max_depth = 2}, ExitCode::data);
   if (!list.is_array() || list.empty())
     fail(ExitCode::data, place + ": expected a JSON list of token ids, at least one");
   if (list.size() > static_cast<std::size_t>(config.max_position_embeddings))

@@ -11,7 +11,7 @@ namespace fg::eval {
 struct Loss {
   double loss = 0;
   double perplexity = 0;
-  std::int64_t tokens = 0;     // that were predicted
+  std::int64_t tokens = 0;      // that were predicted
   std::uint64_t documents = 0;  // in the data
   std::uint64_t rows = 0;       // that were run: packed documents
   double seconds = 0;

@@ -18,20 +18,23 @@ void add_options(app::Program& program) {
   const auto word = [] { return po::value<std::string>(); };
   const auto number = [] { return po::value<std::int64_t>(); };
   auto add = program.own.add_options();
-  add("data", word(), "file or folder of conversations or texts (.json, .jsonl, .txt, each also .gz)");
+  add("data", word(),
+      "file or folder of conversations or texts (.json, .jsonl, .txt, each also .gz)");
   add("split", word(), "part of the data, for example test or train[95%:]");
   add("format", word()->default_value("auto"), "auto, sharegpt, openai, alpaca or text");
   add("train-on", word()->default_value("all"),
       "which tokens count: all, or assistant (what the assistant says)");
   add("seq-len", number(),
-      "most tokens of a conversation; longer ones are cut (default: 4096, or the model's positions)");
+      "most tokens of a conversation; longer ones are cut (default: 4096, or the model's "
+      "positions)");
   add("batch-size", number()->default_value(1), "rows at once");
   add("max-batches", number(), "stop after so many");
   add("chat-template,t", word(), "Jinja file to use instead of the model's own template");
   add("dtype", word()->default_value("auto"),
       "auto (float32 on the CPU), float32, bfloat16 or float16");
-  add("logits-out", word(), "HDF5 file to make: a dataset logits_N, [tokens, vocabulary] float32, "
-                            "for line N of --input-ids, from 0");
+  add("logits-out", word(),
+      "HDF5 file to make: a dataset logits_N, [tokens, vocabulary] float32, "
+      "for line N of --input-ids, from 0");
   add("input-ids", word(), "token ids, a JSON list a line, each a sequence of its own");
   add("json", "the result as one JSON object");
   program.hidden.add_options()("model", word(), "");
@@ -88,7 +91,8 @@ private:
   }
 
   void check_together(const Options& options) {
-    if (options.model.empty()) mistake("missing argument: MODEL_DIR, a model folder or a checkpoint");
+    if (options.model.empty())
+      mistake("missing argument: MODEL_DIR, a model folder or a checkpoint");
     if (options.logits_out.empty() != options.input_ids.empty())
       mistake("--logits-out and --input-ids go together; one of them is missing");
     else if (options.data.empty() && options.logits_out.empty())

@@ -47,19 +47,21 @@ std::vector<float> to_floats(const at::Tensor& logits) {
 
 std::string_view name_of(Finish finish) {
   switch (finish) {
-    case Finish::eos: return "eos";
-    case Finish::stop: return "stop";
-    case Finish::length: return "length";
-    case Finish::interrupted: return "interrupted";
+    case Finish::eos:
+      return "eos";
+    case Finish::stop:
+      return "stop";
+    case Finish::length:
+      return "length";
+    case Finish::interrupted:
+      return "interrupted";
   }
   FG_CHECK(false);
   return {};
 }
 
 Generator::Generator(model::Model& model, const text::Tokenizer& tokenizer)
-    : model_(model),
-      tokenizer_(tokenizer),
-      cache_(model.config(), model.parameters().type()) {}
+    : model_(model), tokenizer_(tokenizer), cache_(model.config(), model.parameters().type()) {}
 
 void Generator::check_prompt(std::span<const std::int32_t> prompt) const {
   const auto count = [](auto number) { return with_thousands(static_cast<std::uint64_t>(number)); };
@@ -127,8 +129,7 @@ Answer Generator::generate(std::span<const std::int32_t> prompt, const GenerateO
   };
   std::vector<std::int32_t> context(prompt.begin(), prompt.end());
   std::optional<Finish> finish;
-  at::Tensor logits =
-      run(prompt.subspan(static_cast<std::size_t>(answer.cached_tokens)), hooks);
+  at::Tensor logits = run(prompt.subspan(static_cast<std::size_t>(answer.cached_tokens)), hooks);
   while (logits.defined() && !finish) {
     const std::int32_t id = sampler.next(to_floats(logits), context);
     answer.ids.push_back(id);

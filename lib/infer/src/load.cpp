@@ -81,7 +81,8 @@ void require_fit(const arch::ModelConfig& config, const text::Tokenizer& tokeniz
                  const std::string& name) {
   const auto rows = static_cast<std::uint64_t>(config.vocab_size);
   if (tokenizer.vocab_size() <= rows) return;
-  fail(ExitCode::cannot_load, name + ": the tokenizer has " + with_thousands(tokenizer.vocab_size()) +
+  fail(ExitCode::cannot_load, name + ": the tokenizer has " +
+                                  with_thousands(tokenizer.vocab_size()) +
                                   " tokens, the model's embedding " + with_thousands(rows) +
                                   " rows; they do not belong together");
 }

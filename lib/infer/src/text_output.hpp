@@ -12,8 +12,8 @@
 
 namespace fg::infer {
 
-/// An answer's ids to its text, piece by piece: whole characters, without special tokens, cut before
-/// a stop string.
+/// An answer's ids to its text, piece by piece: whole characters, without special tokens, cut
+/// before a stop string.
 class TextOutput {
 public:
   using OnText = std::function<void(std::string_view)>;

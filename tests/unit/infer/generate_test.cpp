@@ -148,9 +148,9 @@ TEST_F(GeneratorTest, StopsWhenItIsInterruptedAndGoesOnRightAfterwards) {
   Generator generator(model_, tokenizer_);
   Sampler sampler(greedy, 1);
   int asked = 0;
-  const Answer cut = generator.generate(
-      prompt_, {.max_tokens = 24}, sampler,
-      {.on_text = {}, .interrupted = [&] { return ++asked > 4; }});
+  const Answer cut =
+      generator.generate(prompt_, {.max_tokens = 24}, sampler,
+                         {.on_text = {}, .interrupted = [&] { return ++asked > 4; }});
 
   const Ids all = fresh_answer(prompt_, {.max_tokens = 24}).ids;
   EXPECT_EQ(cut.finish, Finish::interrupted);

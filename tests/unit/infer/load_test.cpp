@@ -41,9 +41,8 @@ TEST(LoadModel, RefusesATokenizerThatDoesNotFit) {
   require_fit(arch::parse_model_config(config, "c"), tokenizer, "m");
   config["vocab_size"] = 100;
 
-  test::expect_error(ExitCode::cannot_load, "m: the tokenizer has 276 tokens", [&] {
-    require_fit(arch::parse_model_config(config, "c"), tokenizer, "m");
-  });
+  test::expect_error(ExitCode::cannot_load, "m: the tokenizer has 276 tokens",
+                     [&] { require_fit(arch::parse_model_config(config, "c"), tokenizer, "m"); });
 }
 
 TEST(GenerationDefaults, UniteTheEndTokensAndReadTheSampling) {
@@ -85,9 +84,9 @@ TEST(Complete, IsOneGreedyAnswerToAUsersMessage) {
   model::Model model = test::tiny_model();
   Generator generator(model, encoder.tokenizer());
   Sampler sampler({.temperature = 0.0}, 0);
-  const Answer wanted = generator.generate(
-      chat_prompt(encoder, Json::array({message("user", "abc")})),
-      {.max_tokens = 16, .eos_ids = {2}}, sampler);
+  const Answer wanted =
+      generator.generate(chat_prompt(encoder, Json::array({message("user", "abc")})),
+                         {.max_tokens = 16, .eos_ids = {2}}, sampler);
 
   EXPECT_EQ(complete(model, encoder, "abc", {.max_tokens = 16}), wanted.text);
   EXPECT_NE(complete(model, encoder, "abc", {.raw = true, .max_tokens = 16}), wanted.text);

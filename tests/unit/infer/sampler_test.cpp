@@ -97,9 +97,8 @@ TEST(Sampler, PenalisesWhatTheContextHasOnce) {
 
   EXPECT_NEAR(all[0].probability / all[2].probability, std::exp(1.0 - 1.5), 1e-9);
   EXPECT_NEAR(all[1].probability / all[2].probability, std::exp(-4.0 - 1.5), 1e-9);
-  EXPECT_EQ(
-      ids_of(distribution(logits, context, {.temperature = 0.0, .repetition_penalty = 2.0})),
-      (Ids{2}));
+  EXPECT_EQ(ids_of(distribution(logits, context, {.temperature = 0.0, .repetition_penalty = 2.0})),
+            (Ids{2}));
 }
 
 TEST(Sampler, NeverTakesATokenOfNoProbability) {

@@ -71,8 +71,7 @@ TEST(StopFilter, DoesNotDependOnHowTheTextIsCut) {
   std::mt19937 random(5);
   const auto word = [&](unsigned most) {
     std::string text;
-    for (unsigned left = 1 + random() % most; left > 0; --left)
-      text += static_cast<char>('a' + random() % 2);
+    for (auto left = 1 + random() % most; left > 0; --left) text += random() % 2 == 0 ? 'a' : 'b';
     return text;
   };
   for (int round = 0; round < 2000; ++round) {

@@ -1,7 +1,8 @@
+#include "text_output.hpp"
+
 #include <gtest/gtest.h>
 
 #include "../text/tiny_tokenizer.hpp"
-#include "text_output.hpp"
 
 namespace fg::infer {
 namespace {

@@ -15,12 +15,12 @@ struct CompleteOptions {
   /// The prompt is a user's message, put through the encoder's chat template (the one the training
   /// data went through). True: it is plain text to go on from.
   bool raw = false;
-  std::string system;  // before the message; empty: none
+  std::string system = {};  // before the message; empty: none
   std::int64_t max_tokens = 128;
   SamplingOptions sampling = {.temperature = 0.0};
   std::uint64_t seed = 0;
-  std::vector<std::int32_t> eos_ids;  // empty: eos_ids_of(model, encoder)
-  std::function<bool()> interrupted;  // as in GenerateHooks
+  std::vector<std::int32_t> eos_ids = {};  // empty: eos_ids_of(model, encoder)
+  std::function<bool()> interrupted = {};  // as in GenerateHooks
 };
 
 /// One answer, for samples while a model trains: the same model, prompt and options give the same

@@ -15,9 +15,9 @@
 namespace fg::infer {
 
 struct GenerateOptions {
-  std::int64_t max_tokens = 512;      // of the answer; at least 1
-  std::vector<std::int32_t> eos_ids;  // any of them ends it
-  std::vector<std::string> stop;      // any of these texts ends it, and is not shown
+  std::int64_t max_tokens = 512;           // of the answer; at least 1
+  std::vector<std::int32_t> eos_ids = {};  // any of them ends it
+  std::vector<std::string> stop = {};      // any of these texts ends it, and is not shown
   /// The answer's text goes on where the prompt's ended, so that the space between is kept. Without
   /// it the answer is a text of its own.
   bool continues_prompt = false;
@@ -28,8 +28,8 @@ enum class Finish : std::uint8_t { eos, stop, length, interrupted };
 std::string_view name_of(Finish finish);
 
 struct Answer {
-  std::string text;                // without special tokens
-  std::vector<std::int32_t> ids;   // with the end token
+  std::string text;               // without special tokens
+  std::vector<std::int32_t> ids;  // with the end token
   Finish finish = Finish::length;
   std::int64_t prompt_tokens = 0;
   std::int64_t cached_tokens = 0;  // of the prompt's: those the model had seen before
@@ -39,8 +39,8 @@ struct Answer {
 
 /// What a caller is told, and asks, while an answer is made. Any may be empty.
 struct GenerateHooks {
-  std::function<void(std::string_view)> on_text;  // pieces of whole characters
-  std::function<bool()> interrupted;              // asked before each token; true ends the answer
+  std::function<void(std::string_view)> on_text = {};  // pieces of whole characters
+  std::function<bool()> interrupted = {};  // asked before each token; true ends the answer
 };
 
 /// One sequence at a time on one model. The keys and values of the last call stay, so that a prompt
@@ -50,9 +50,9 @@ public:
   /// Both must outlive this.
   Generator(model::Model& model, const text::Tokenizer& tokenizer);
 
-  /// The ids that follow `prompt`. A stop string that is a special token's whole name counts as that
-  /// token. Error(data) for a prompt that is empty, has an id that the model has not, or leaves no
-  /// position for an answer, with both numbers; Error(numerics) from the sampler.
+  /// The ids that follow `prompt`. A stop string that is a special token's whole name counts as
+  /// that token. Error(data) for a prompt that is empty, has an id that the model has not, or
+  /// leaves no position for an answer, with both numbers; Error(numerics) from the sampler.
   Answer generate(std::span<const std::int32_t> prompt, const GenerateOptions& options,
                   Sampler& sampler, const GenerateHooks& hooks = {});
 
