@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <sstream>
 #include <string>
 
 #include <fg/base/error.hpp>
 #include <fg/base/file.hpp>
 #include <fg/config/write.hpp>
+#include <fg/data/chat_encoder.hpp>
+#include <fg/infer/complete.hpp>
 #include <fg/session/signals.hpp>
 
 namespace fg::train {
@@ -167,6 +170,22 @@ std::vector<std::string> read_prompts(const std::filesystem::path& file) {
   return prompts;
 }
 
+/// Answers prompts with the model as it is.
+void read_samples(const Configuration& configuration, engine::RunSettings& settings) {
+  const config::Samples& samples = configuration.log.samples;
+  settings.prompts = read_prompts(samples.prompts);
+  if (settings.prompts.empty()) return;
+  const auto encoder = std::make_shared<const data::ChatEncoder>(
+      data::ChatEncoder::load(settings.model.tokenizer, settings.data.chat_template));
+  infer::CompleteOptions options;
+  options.max_tokens = samples.max_tokens;
+  options.sampling.temperature = samples.temperature;
+  options.seed = configuration.train.seed;
+  settings.generate = [encoder, options](model::Model& model, const std::string& prompt) {
+    return infer::complete(model, *encoder, prompt, options);
+  };
+}
+
 /// What is not said, in one message.
 void require_complete(const engine::RunSettings& settings) {
   std::string missing;
@@ -206,6 +225,7 @@ engine::RunSettings settings_of(const config::Loaded& loaded, std::int64_t ranks
   settings.output = configuration.train.output_dir.empty() ? configuration.model.path
                                                            : configuration.train.output_dir;
   require_complete(settings);
+  read_samples(configuration, settings);
   const config::BatchPlan batch =
       config::batch_plan(configuration.train, replicas_of(configuration, ranks));
   settings.batch = {.global_rows = static_cast<std::uint64_t>(batch.global_rows),
@@ -219,7 +239,6 @@ engine::RunSettings settings_of(const config::Loaded& loaded, std::int64_t ranks
   read_cadence(configuration, settings);
   read_checkpoint(configuration, settings);
   settings.tensorboard = configuration.log.tensorboard;
-  settings.prompts = read_prompts(configuration.log.samples.prompts);
   settings.config_yaml = config::to_yaml(loaded.values, true);
   settings.identity = config::comparable_json(configuration);
   settings.changes_since = [now = settings.identity](const Json& earlier) {

@@ -137,7 +137,12 @@ std::optional<TrainerState> Run::roll_back() {
 void Run::sample(std::uint64_t step, Journal& journal) {
   for (std::size_t number = 0; number < settings_.prompts.size(); ++number) {
     const std::string& prompt = settings_.prompts[number];
-    journal.sample(step, number, prompt + settings_.generate(model_, prompt));
+    try {
+      journal.sample(step, number, prompt + "\n" + settings_.generate(model_, prompt));
+    } catch (const Error& error) {
+      // A prompt that does not fit is no reason to end a run.
+      log::warning("sample " + std::to_string(number) + ": " + error.what());
+    }
   }
 }
 
