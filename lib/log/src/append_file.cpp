@@ -1,3 +1,5 @@
+#include "append_file.hpp"
+
 #include <cerrno>
 
 #include <fcntl.h>
@@ -5,8 +7,6 @@
 
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
-
-#include "append_file.hpp"
 
 namespace fg::log {
 namespace {

@@ -49,8 +49,8 @@ std::vector<Cell> cells(const TrainRecord& record, std::optional<double> eta_sec
                            {"epoch", 7, format_fixed(record.epoch, 3)},
                            {"loss", 9, format_fixed(record.loss, 5)}};
   if (record.grad_norm) row.push_back({"grad norm", 9, format_fixed(*record.grad_norm, 4)});
-  row.push_back({"lr", 9,
-                 std::isfinite(record.lr) ? printed("%.*e", 2, record.lr) : not_finite(record.lr)});
+  row.push_back(
+      {"lr", 9, std::isfinite(record.lr) ? printed("%.*e", 2, record.lr) : not_finite(record.lr)});
   row.push_back({"tok/s", 9, whole(record.tokens_per_second)});
   if (record.mfu) row.push_back({"MFU", 6, format_fixed(*record.mfu * 100, 1) + "%"});
   if (!record.memory_gib.empty())

@@ -1,9 +1,9 @@
+#include "crc32c.hpp"
+
 #include <array>
 #include <bit>
 
 #include <fg/base/failpoint.hpp>
-
-#include "crc32c.hpp"
 
 namespace fg::log {
 namespace {

@@ -1,7 +1,8 @@
+#include "event_message.hpp"
+
 #include <bit>
 
 #include "crc32c.hpp"
-#include "event_message.hpp"
 
 namespace fg::log {
 namespace {

@@ -1,3 +1,5 @@
+#include "metrics_text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -5,15 +7,23 @@
 #include <fg/base/json.hpp>
 #include <fg/log/metrics.hpp>
 
-#include "metrics_text.hpp"
-
 namespace fg::log {
 namespace {
 
-constexpr std::array<const char*, 14> columns = {
-    "step",           "epoch",       "loss",      "grad_norm",       "lr",
-    "tokens",         "trained_tokens", "tokens_per_second", "mfu",  "memory_gib",
-    "data_wait_s",    "eval_loss",   "eval_perplexity", "eval_tokens"};
+constexpr std::array<const char*, 14> columns = {"step",
+                                                 "epoch",
+                                                 "loss",
+                                                 "grad_norm",
+                                                 "lr",
+                                                 "tokens",
+                                                 "trained_tokens",
+                                                 "tokens_per_second",
+                                                 "mfu",
+                                                 "memory_gib",
+                                                 "data_wait_s",
+                                                 "eval_loss",
+                                                 "eval_perplexity",
+                                                 "eval_tokens"};
 
 /// Builds a record; numbers that JSON cannot hold become null and are named at its end.
 class Line {

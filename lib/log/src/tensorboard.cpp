@@ -48,7 +48,8 @@ std::int64_t latest_second(const fs::path& folder) {
 fs::path new_file(const fs::path& folder) {
   try {
     fs::create_directories(folder);
-    const std::int64_t second = std::max(static_cast<std::int64_t>(now()), latest_second(folder) + 1);
+    const std::int64_t second =
+        std::max(static_cast<std::int64_t>(now()), latest_second(folder) + 1);
     std::array<char, 32> digits{};
     std::snprintf(digits.data(), digits.size(), "%010lld", static_cast<long long>(second));
     return folder / (std::string(prefix) + digits.data() + "." + host_name() + "." +
@@ -94,8 +95,8 @@ EventFile::EventFile(const fs::path& folder, std::optional<std::int64_t> resumed
 EventFile::~EventFile() = default;
 
 void EventFile::scalar(std::string_view tag, std::int64_t step, double value) {
-  stream_->add(scalar_event({.wall_time = now(), .step = step}, valid_utf8(tag),
-                            static_cast<float>(value)));
+  stream_->add(
+      scalar_event({.wall_time = now(), .step = step}, valid_utf8(tag), static_cast<float>(value)));
 }
 
 void EventFile::text(std::string_view tag, std::int64_t step, std::string_view markdown) {

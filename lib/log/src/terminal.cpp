@@ -1,10 +1,10 @@
+#include "terminal.hpp"
+
 #include <cstdio>
 #include <mutex>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include "terminal.hpp"
 
 namespace fg::log::terminal {
 namespace {

@@ -1,5 +1,5 @@
-// log_tool FOLDER FIRST LAST [RESUMED_AT]: writes metrics and TensorBoard's events of steps FIRST to
-// LAST, with a sample and an evaluation at each tenth; the loss is the step.
+// log_tool FOLDER FIRST LAST [RESUMED_AT]: writes metrics and TensorBoard's events of steps FIRST
+// to LAST, with a sample and an evaluation at each tenth; the loss is the step.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -38,7 +38,8 @@ int main(int count, char** words) {
           .step = step, .eval_loss = 2, .eval_perplexity = 7.389, .eval_tokens = 64};
       metrics.write(eval);
       write(events, eval);
-      write_sample(events, step, 0, "# not a heading\nmy name is <b>Samantha</b>, \xC3\xA9t\xC3\xA9\n");
+      write_sample(events, step, 0,
+                   "# not a heading\nmy name is <b>Samantha</b>, \xC3\xA9t\xC3\xA9\n");
     }
     return 0;
   } catch (const std::exception& error) {

@@ -116,11 +116,10 @@ TEST(TrainTable, KeepsItsWidthWhereNumbersAreNotFinite) {
 }
 
 TEST(FormatEvaluation, IsOneLine) {
-  EXPECT_EQ(format_evaluation({.step = 1200,
-                               .eval_loss = 1.234564,
-                               .eval_perplexity = 3.43688,
-                               .eval_tokens = 51200}),
-            "evaluation at step 1,200: loss 1.23456, perplexity 3.4369, 51,200 tokens");
+  EXPECT_EQ(
+      format_evaluation(
+          {.step = 1200, .eval_loss = 1.234564, .eval_perplexity = 3.43688, .eval_tokens = 51200}),
+      "evaluation at step 1,200: loss 1.23456, perplexity 3.4369, 51,200 tokens");
 }
 
 TEST(FormatBlock, PutsTheValuesInOneColumn) {

@@ -69,12 +69,12 @@ TEST(MetricsLog, WritesEachRecordAtOnceIntoBothFiles) {
                 R"("trained_tokens":600,"tokens_per_second":1234.5,"mfu":0.25,)"
                 R"("memory_gib":[1.5,2.5],"data_wait_s":0.125})",
                 R"({"step":10,"eval_loss":2.0,"eval_perplexity":7.5,"eval_tokens":99})"}));
-  EXPECT_EQ(lines_of(folder / "metrics.csv"),
-            (std::vector<std::string>{
-                "step,epoch,loss,grad_norm,lr,tokens,trained_tokens,tokens_per_second,mfu,"
-                "memory_gib,data_wait_s,eval_loss,eval_perplexity,eval_tokens",
-                "10,0.5,2.25,1.5,1e-05,1000,600,1234.5,0.25,2.5,0.125,,,",
-                "10,,,,,,,,,,,2.0,7.5,99"}));
+  EXPECT_EQ(
+      lines_of(folder / "metrics.csv"),
+      (std::vector<std::string>{
+          "step,epoch,loss,grad_norm,lr,tokens,trained_tokens,tokens_per_second,mfu,"
+          "memory_gib,data_wait_s,eval_loss,eval_perplexity,eval_tokens",
+          "10,0.5,2.25,1.5,1e-05,1000,600,1234.5,0.25,2.5,0.125,,,", "10,,,,,,,,,,,2.0,7.5,99"}));
 }
 
 TEST(MetricsLog, LeavesOutWhatIsNotKnown) {
@@ -100,8 +100,9 @@ TEST(MetricsLog, StaysJsonWhereNumbersAreNotFinite) {
 
   EXPECT_TRUE(line.at("loss").is_null());
   EXPECT_EQ(line.at("memory_gib"), Json::parse("[null, 1.0]"));
-  EXPECT_EQ(line.at("not_finite"),
-            Json::parse(R"({"loss": "nan", "grad_norm": "inf", "lr": "-inf", "memory_gib": "nan"})"));
+  EXPECT_EQ(
+      line.at("not_finite"),
+      Json::parse(R"({"loss": "nan", "grad_norm": "inf", "lr": "-inf", "memory_gib": "nan"})"));
 }
 
 TEST(MetricsLog, NamesNumbersThatAreNotFiniteInTheTable) {

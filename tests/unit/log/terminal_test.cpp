@@ -1,3 +1,5 @@
+#include "terminal.hpp"
+
 #include <array>
 #include <string>
 
@@ -10,8 +12,6 @@
 
 #include <fg/log/log.hpp>
 #include <fg/log/progress.hpp>
-
-#include "terminal.hpp"
 
 namespace fg::log {
 namespace {
