@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <sstream>
 
 #include <boost/program_options/errors.hpp>
@@ -102,7 +103,8 @@ std::optional<Arguments> parse_command_line(int argc, char** argv, const Program
   all.add(program.own).add(program.hidden).add(common_options());
   all.add_options()(surplus_name, options::value<std::vector<std::string>>(), "");
   options::positional_options_description positional = program.positional;
-  positional.add(surplus_name, -1);
+  if (positional.max_total_count() != std::numeric_limits<unsigned>::max())
+    positional.add(surplus_name, -1);
   namespace style = options::command_line_style;
   constexpr int exact = (style::unix_style & ~style::allow_guessing);
 

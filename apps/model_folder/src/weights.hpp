@@ -3,11 +3,9 @@
 #include <filesystem>
 #include <vector>
 
-#include <fg/store/model_weights.hpp>
+#include <fg/model_folder/plan.hpp>
 
-#include "plan.hpp"
-
-namespace fg::convert {
+namespace fg::model_folder {
 
 /// Which rank writes which shard: the largest first, each to the rank with the least so far. The
 /// result has one list of indices into Plan::shards a rank, the same on every rank.
@@ -15,7 +13,7 @@ std::vector<std::vector<std::size_t>> divide_shards(const Plan& plan, int ranks)
 
 /// Streams these shards into new files in `folder`, with progress. Stops at a signal.
 /// Error(cannot_load or cannot_save). Not collective.
-void write_shards(const Plan& plan, const std::vector<std::size_t>& shards,
-                  store::ModelWeights& source, const std::filesystem::path& folder);
+void write_shards(const Plan& plan, const std::vector<std::size_t>& shards, Source& source,
+                  const std::filesystem::path& folder);
 
-}  // namespace fg::convert
+}  // namespace fg::model_folder

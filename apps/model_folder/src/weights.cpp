@@ -12,14 +12,14 @@
 
 #include "output_stream.hpp"
 
-namespace fg::convert {
+namespace fg::model_folder {
 namespace {
 
 std::unique_ptr<store::TensorFileWriter> create(const Plan& plan, const OutputShard& shard,
                                                 const std::filesystem::path& folder) {
   std::vector<store::TensorInfo> infos;
   for (const std::size_t tensor : shard.tensors) infos.push_back(plan.tensors[tensor].info);
-  return store::create_weight_file(plan.format, folder / shard.name, std::move(infos));
+  return store::create_weight_file(shard.format, folder / shard.name, std::move(infos));
 }
 
 }  // namespace
@@ -41,8 +41,8 @@ std::vector<std::vector<std::size_t>> divide_shards(const Plan& plan, int ranks)
   return shards_of;
 }
 
-void write_shards(const Plan& plan, const std::vector<std::size_t>& shards,
-                  store::ModelWeights& source, const std::filesystem::path& folder) {
+void write_shards(const Plan& plan, const std::vector<std::size_t>& shards, Source& source,
+                  const std::filesystem::path& folder) {
   std::uint64_t bytes = 0;
   for (const std::size_t shard : shards) bytes += plan.shards[shard].bytes;
   log::Progress progress("weights", bytes);
@@ -50,7 +50,7 @@ void write_shards(const Plan& plan, const std::vector<std::size_t>& shards,
     const OutputShard& shard = plan.shards[index];
     const auto writer = create(plan, shard, folder);
     for (std::size_t i = 0; i < shard.tensors.size(); ++i) {
-      OutputStream stream(plan, plan.tensors[shard.tensors[i]], source);
+      OutputStream stream(plan.tensors[shard.tensors[i]], source);
       for (auto piece = stream.next(); !piece.empty(); piece = stream.next()) {
         session::check_for_stop();
         fail_point("convert.piece");
@@ -64,4 +64,4 @@ void write_shards(const Plan& plan, const std::vector<std::size_t>& shards,
   progress.finish();
 }
 
-}  // namespace fg::convert
+}  // namespace fg::model_folder

@@ -1,17 +1,20 @@
 #include "verify.hpp"
 
 #include <cstring>
-#include <map>
+#include <optional>
 #include <string_view>
 
 #include <fg/base/error.hpp>
 #include <fg/log/progress.hpp>
 #include <fg/session/signals.hpp>
+#include <fg/store/manifest.hpp>
+#include <fg/store/model_weights.hpp>
+#include <fg/store/slices.hpp>
 #include <fg/text/tokenizer.hpp>
 
 #include "output_stream.hpp"
 
-namespace fg::convert {
+namespace fg::model_folder {
 namespace {
 
 // Text that a tokenizer's parts disagree over first: scripts, white space, digits, emoji, code.
@@ -26,17 +29,51 @@ constexpr std::string_view samples[] = {
     "\U0001F469\u200D\U0001F4BB \U0001F1E8\U0001F1ED e\u0301 \u00A0 \uFFFD",
 };
 
-void verify_tensor(const OutputTensor& tensor, OutputStream& wanted, store::ModelWeights& written,
+/// How to find and read what was written: as a model folder, and where there is optimizer state as
+/// what the manifest's slice table says.
+class Written {
+public:
+  Written(const Plan& plan, const std::filesystem::path& folder) : weights_(folder) {
+    if (weights_.tensors().size() != plan.weight_count)
+      fail(ExitCode::cannot_save, "verification failed: the new folder holds " +
+                                      std::to_string(weights_.tensors().size()) + " tensors, not " +
+                                      std::to_string(plan.weight_count));
+    if (plan.slices.optimizer.empty()) return;
+    std::vector<store::SliceFolder> folders;
+    folders.push_back({folder, store::read_manifest(folder)});
+    state_.emplace(std::move(folders));
+  }
+  std::optional<std::size_t> find(const OutputTensor& tensor) const {
+    if (tensor.use == store::TensorUse::optimizer) {
+      const auto index = state_->find(tensor.use, tensor.info.name);
+      const bool right = index && state_->table().optimizer[*index].info == tensor.info;
+      return right ? index : std::nullopt;
+    }
+    const auto index = weights_.find(tensor.info.name);
+    return index && weights_.tensors()[*index] == tensor.info ? index : std::nullopt;
+  }
+  void read(const OutputTensor& tensor, std::size_t index, std::uint64_t offset,
+            std::span<std::byte> out) {
+    if (tensor.use == store::TensorUse::weights) return weights_.read(index, offset, out);
+    state_->read(tensor.use, index, offset, out);
+  }
+
+private:
+  store::ModelWeights weights_;
+  std::optional<store::SliceReader> state_;
+};
+
+void verify_tensor(const OutputTensor& tensor, OutputStream& wanted, Written& written,
                    log::Progress& progress) {
-  const auto index = written.find(tensor.info.name);
-  if (!index || written.tensors()[*index] != tensor.info)
+  const auto index = written.find(tensor);
+  if (!index)
     fail(ExitCode::cannot_save, "verification failed: " + tensor.info.name +
                                     " is missing, or has another dtype or shape than planned");
   std::vector<std::byte> found;
   for (auto piece = wanted.next(); !piece.empty(); piece = wanted.next()) {
     session::check_for_stop();
     found.resize(piece.size());
-    written.read(*index, wanted.offset(), found);
+    written.read(tensor, *index, wanted.offset(), found);
     if (std::memcmp(found.data(), piece.data(), piece.size()) != 0)
       fail(ExitCode::cannot_save, "verification failed: " + tensor.info.name +
                                       " differs within bytes " + std::to_string(wanted.offset()) +
@@ -54,19 +91,15 @@ bool is_new(const Plan& plan, std::int64_t id) {
 
 }  // namespace
 
-void verify_shards(const Plan& plan, const std::vector<std::size_t>& shards,
-                   store::ModelWeights& source, const std::filesystem::path& folder) {
-  store::ModelWeights written(folder);
-  if (written.tensors().size() != plan.tensors.size())
-    fail(ExitCode::cannot_save, "verification failed: the new folder holds " +
-                                    std::to_string(written.tensors().size()) + " tensors, not " +
-                                    std::to_string(plan.tensors.size()));
+void verify_shards(const Plan& plan, const std::vector<std::size_t>& shards, Source& source,
+                   const std::filesystem::path& folder) {
+  Written written(plan, folder);
   std::uint64_t bytes = 0;
   for (const std::size_t shard : shards) bytes += plan.shards[shard].bytes;
   log::Progress progress("verifying", bytes);
   for (const std::size_t shard : shards)
     for (const std::size_t i : plan.shards[shard].tensors) {
-      OutputStream wanted(plan, plan.tensors[i], source);
+      OutputStream wanted(plan.tensors[i], source);
       verify_tensor(plan.tensors[i], wanted, written, progress);
     }
   progress.finish();
@@ -91,4 +124,4 @@ void verify_tokenizer(const Plan& plan, const std::filesystem::path& source,
       differs("does not encode the new token '" + row.token + "' as " + std::to_string(row.id));
 }
 
-}  // namespace fg::convert
+}  // namespace fg::model_folder

@@ -8,40 +8,42 @@
 #include <fg/base/failpoint.hpp>
 #include <fg/store/convert_dtype.hpp>
 
-namespace fg::convert {
+namespace fg::model_folder {
 namespace {
 
 constexpr std::uint64_t piece_bytes = 8 << 20;
 
 }  // namespace
 
-OutputStream::OutputStream(const Plan& plan, const OutputTensor& tensor,
-                           store::ModelWeights& weights)
-    : plan_(plan), tensor_(tensor), weights_(weights) {
-  const auto& source = weights.tensors()[tensor.source];
-  source_dtype_ = source.dtype;
+OutputStream::OutputStream(const OutputTensor& tensor, Source& source)
+    : tensor_(tensor), source_(source) {
+  const auto& found = source.tensors(tensor.use)[tensor.source];
+  source_dtype_ = found.dtype;
   total_bytes_ = store::byte_count(tensor.info);
-  source_bytes_ =
-      store::byte_count({.name = {}, .dtype = tensor.info.dtype, .shape = source.shape});
-  if (!tensor.has_token_rows) return;
-  row_bytes_ = tensor.info.shape[1] * store::size_of(tensor.info.dtype);
-  make_token_rows();
+  source_bytes_ = store::byte_count({.name = {}, .dtype = tensor.info.dtype, .shape = found.shape});
+  if (tensor.fills.empty()) return;
+  row_bytes_ = tensor.row_elements * store::size_of(tensor.info.dtype);
+  make_rows();
 }
 
-void OutputStream::make_token_rows() {
+void OutputStream::make_rows() {
   const bool planted = fault_planted("convert.eos_row_not_copied");
-  for (const arch::NewRow& row : plan_.tokens.rows) {
+  const bool state_lost =
+      fault_planted("finalize.state_not_copied") && tensor_.use == store::TensorUse::optimizer;
+  std::vector<std::byte> mean;
+  for (const RowFill& fill : tensor_.fills) {
     std::vector<std::byte> bytes(row_bytes_);
-    if (row.init == arch::NewRow::Init::copy && !planted)
-      read_source(static_cast<std::uint64_t>(row.source) * row_bytes_, bytes);
-    if (row.init == arch::NewRow::Init::mean) bytes = mean_row();
-    token_rows_[static_cast<std::uint64_t>(row.id)] = std::move(bytes);
+    if (fill.kind == RowFill::Kind::copy && !planted && !state_lost)
+      read_source(fill.source * row_bytes_, bytes);
+    if (fill.kind == RowFill::Kind::mean) bytes = mean.empty() ? mean = mean_row() : mean;
+    if (fill.kind == RowFill::Kind::ones) std::ranges::fill(bytes, std::byte{0xFF});
+    rows_[fill.row] = std::move(bytes);
   }
 }
 
 std::vector<std::byte> OutputStream::mean_row() {
-  arch::MeanRow mean(tensor_.info.shape[1], tensor_.info.dtype);
-  const auto rows = static_cast<std::uint64_t>(plan_.tokens.mean_rows);
+  arch::MeanRow mean(tensor_.row_elements, tensor_.info.dtype);
+  const std::uint64_t rows = tensor_.mean_rows;
   const std::uint64_t rows_a_piece = std::max<std::uint64_t>(1, piece_bytes / row_bytes_);
   std::vector<std::byte> piece;
   for (std::uint64_t row = 0; row < rows; row += rows_a_piece) {
@@ -55,18 +57,18 @@ std::vector<std::byte> OutputStream::mean_row() {
 void OutputStream::read_source(std::uint64_t begin, std::span<std::byte> out) {
   FG_CHECK(begin + out.size() <= source_bytes_);
   const store::Dtype to = tensor_.info.dtype;
-  if (source_dtype_ == to) return weights_.read(tensor_.source, begin, out);
+  if (source_dtype_ == to) return source_.read(tensor_.use, tensor_.source, begin, out);
   const std::uint64_t first = begin / store::size_of(to);
   const std::uint64_t count = out.size() / store::size_of(to);
   raw_.resize(count * store::size_of(source_dtype_));
-  weights_.read(tensor_.source, first * store::size_of(source_dtype_), raw_);
+  source_.read(tensor_.use, tensor_.source, first * store::size_of(source_dtype_), raw_);
   store::convert(source_dtype_, raw_, to, out);
 }
 
 void OutputStream::patch_rows(std::span<std::byte> piece) {
   const std::uint64_t end = piece_begin_ + piece.size();
-  auto row = token_rows_.lower_bound(piece_begin_ / row_bytes_);
-  for (; row != token_rows_.end() && row->first * row_bytes_ < end; ++row) {
+  auto row = rows_.lower_bound(piece_begin_ / row_bytes_);
+  for (; row != rows_.end() && row->first * row_bytes_ < end; ++row) {
     const std::uint64_t begin = row->first * row_bytes_;
     const std::uint64_t from = std::max(begin, piece_begin_);
     const std::uint64_t to = std::min(begin + row_bytes_, end);
@@ -86,9 +88,9 @@ std::span<const std::byte> OutputStream::next() {
   const std::span<std::byte> piece(piece_);
   if (from_source > 0) read_source(piece_begin_, piece.first(from_source));
   std::fill(piece_.begin() + static_cast<std::ptrdiff_t>(from_source), piece_.end(), std::byte{0});
-  if (!token_rows_.empty()) patch_rows(piece);
+  if (!rows_.empty()) patch_rows(piece);
   next_begin_ = piece_begin_ + size;
   return piece;
 }
 
-}  // namespace fg::convert
+}  // namespace fg::model_folder

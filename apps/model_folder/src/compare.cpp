@@ -5,12 +5,14 @@
 
 #include <fg/session/signals.hpp>
 
-namespace fg::convert {
-bool tensors_are_equal(store::ModelWeights& weights, std::string_view one, std::string_view other) {
-  const std::size_t first = *weights.find(one);
-  const std::size_t second = *weights.find(other);
-  const auto& a = weights.tensors()[first];
-  const auto& b = weights.tensors()[second];
+namespace fg::model_folder {
+
+bool tensors_are_equal(Source& source, std::string_view one, std::string_view other) {
+  constexpr auto use = store::TensorUse::weights;
+  const std::size_t first = *source.find(use, one);
+  const std::size_t second = *source.find(use, other);
+  const auto& a = source.tensors(use)[first];
+  const auto& b = source.tensors(use)[second];
   if (a.dtype != b.dtype || a.shape != b.shape) return false;
 
   constexpr std::uint64_t piece_bytes = 8 << 20;
@@ -20,11 +22,11 @@ bool tensors_are_equal(store::ModelWeights& weights, std::string_view one, std::
     session::check_for_stop();
     left.resize(std::min(piece_bytes, total - offset));
     right.resize(left.size());
-    weights.read(first, offset, left);
-    weights.read(second, offset, right);
+    source.read(use, first, offset, left);
+    source.read(use, second, offset, right);
     if (left != right) return false;
   }
   return true;
 }
 
-}  // namespace fg::convert
+}  // namespace fg::model_folder
