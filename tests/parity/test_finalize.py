@@ -25,11 +25,11 @@ def finalize(programs):
 
 @pytest.fixture
 def make_run(drivers, mpirun, tmp_path):
-    """make_run(model, step=20, optimizer="adamw", ranks=1, each_node=False) -> the run directory
-    of a training that changed no weight, saved by so many ranks."""
+    """make_run(model, step=20, optimizer="adamw", ranks=1, how="") -> the run directory of a
+    training that changed no weight, saved by so many ranks; how: "each_node" or "bin"."""
 
-    def make(model, step=20, optimizer="adamw", ranks=1, each_node=False):
-        words = [model, tmp_path / "run", step, optimizer] + ["each_node"] * each_node
+    def make(model, step=20, optimizer="adamw", ranks=1, how=""):
+        words = [model, tmp_path / "run", step, optimizer, how]
         done = mpirun(ranks, [drivers / "run_tool", *words])
         assert done.returncode == 0, done.stdout + done.stderr
         return tmp_path / "run"
@@ -233,7 +233,7 @@ def test_pieces_from_the_nodes_own_disks_are_put_together(
         hf, tiny_models, make_run, finalize, tmp_path):
     import torch
 
-    run = make_run(tiny_models("llama2"), ranks=2, each_node=True)
+    run = make_run(tiny_models("llama2"), ranks=2, how="each_node")
 
     finalize(run / "0", run / "1", tmp_path / "model", "--keep-optimizer", "--verify")
     finalize(run / "1", run / "0", tmp_path / "swapped", "--keep-optimizer")
@@ -252,11 +252,13 @@ def test_pieces_from_the_nodes_own_disks_are_put_together(
     assert not (tmp_path / "half").exists()
 
 
+@pytest.mark.parametrize("how", ["", "bin"])
 @pytest.mark.parametrize("form", ["hdf5", "bin"])
-def test_other_formats_and_dtypes(hf, tiny_models, convert, make_run, finalize, tmp_path, form):
+def test_other_formats_and_dtypes(
+        hf, tiny_models, convert, make_run, finalize, tmp_path, form, how):
     import torch
 
-    run = make_run(tiny_models("llama2"))
+    run = make_run(tiny_models("llama2"), how=how)
 
     finalize(run, tmp_path / "model", "--format", form, "--dtype", "float32", "--max-shard-size",
              "1MB", "--verify")

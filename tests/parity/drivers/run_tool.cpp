@@ -1,4 +1,4 @@
-// run_tool MODEL RUN STEP OPTIMIZER [each_node]: saves the weights of a model folder as a run's
+// run_tool MODEL RUN STEP OPTIMIZER [each_node|bin]: saves the weights of a model folder as a run's
 // checkpoint, with state of OPTIMIZER (adamw, adafactor, adamw8bit, none); the ranks cut all by
 // rows. With each_node rank r saves below RUN/r. Row r of a state tensor holds r in every element
 // (codes r modulo 251, scales r), "col" its index, "step" STEP.
@@ -107,7 +107,8 @@ private:
 
 void save(session::Session& session, const std::vector<std::string>& words) {
   const std::filesystem::path model_folder = words.at(1);
-  const bool each_node = words.size() > 5;
+  const std::string how = words.size() > 5 ? words[5] : "";
+  const bool each_node = how == "each_node";
   const std::string node = std::to_string(session.rank());
   std::filesystem::path run = words.at(2);
   if (each_node) run /= node;
@@ -118,6 +119,7 @@ void save(session::Session& session, const std::vector<std::string>& words) {
   request.step = std::stoull(words.at(3));
   request.run = "driver";
   request.copies = checkpoint::model_files(model_folder);
+  if (how == "bin") request.format = checkpoint::Format::bin;
   request.each_node = each_node;
   request.node = node;
   Builder builder(session, request.step);
