@@ -4,6 +4,7 @@ trained on this project's own pages. For the quick start, tests of size and spee
 
     scripts/make_model.py OUT [--hidden 64] [--layers 2] [--heads 4] [--kv-heads 2] [--vocab 512]
                               [--dtype bfloat16] [--max-shard-size BYTES] [--tied] [--seed 0]
+                              [--tokenizer FOLDER]     one that is there, instead of training one
 
 Needs numpy and tokenizers, not torch. The same arguments give the same bytes.
 """
@@ -11,6 +12,7 @@ Needs numpy and tokenizers, not torch. The same arguments give the same bytes.
 import argparse
 import json
 import pathlib
+import shutil
 import sys
 
 import numpy
@@ -163,11 +165,16 @@ def main():
     parser.add_argument("--max-shard-size", type=int, default=5 * 10**9)
     parser.add_argument("--tied", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--tokenizer", type=pathlib.Path)
     options = parser.parse_args()
     if options.out.exists():
         sys.exit(f"make_model: {options.out} exists already")
     options.out.mkdir(parents=True)
-    write_tokenizer(options.out, min(options.vocab, 4096))
+    if options.tokenizer:
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(options.tokenizer / name, options.out / name)
+    else:
+        write_tokenizer(options.out, min(options.vocab, 4096))
     write_configs(options.out, options)
     total = write_weights(options.out, options)
     print(f"{options.out}: {total:,} bytes of weights")

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Set-up, build, and the main job on a small model: Hugging Face → fg with ChatML tokens → Hugging Face.
+# Set-up, build, and the whole journey on a small model and a CPU: a base model is made, given ChatML's
+# tokens, fine-tuned on the bundled conversations, evaluated before and after, finalised, exported, and
+# asked for its name. Every figure it prints is measured as it runs; it fails if one is not as promised.
 #
-#   scripts/quickstart.sh [FOLDER]     FOLDER: where the models go (quickstart/), made anew
+#   scripts/quickstart.sh [FOLDER]     FOLDER: where everything goes (quickstart/), made anew
 set -eu
 cd "$(dirname "$0")/.."
 folder=${1:-quickstart}
@@ -14,45 +16,101 @@ if [ -e "$folder" ] && [ ! -e "$folder/.made-by-quickstart" ]; then
 fi
 
 scripts/bootstrap.sh --build
-export PATH="$PWD/.venv/bin:$PATH"
+export PATH="$PWD/.venv/bin:$PWD/build/bin:$PATH"
 
 say "Building the programs"
 if [ ! -f build/CMakeCache.txt ]; then
   cmake --preset release -Wno-dev > /dev/null
 fi
-cmake --build build -j "$(nproc)" --target fg-convert fg-data
-convert=build/bin/fg-convert
-data=build/bin/fg-data
+cmake --build build -j "$(nproc)" \
+  --target fg-convert fg-data fg-train fg-eval fg-finalize fg-chat fg-config
 
 rm -rf "$folder"
 mkdir -p "$folder"
 touch "$folder/.made-by-quickstart"
+data=configs/samantha/data
+export XDG_CACHE_HOME=$(realpath "$folder")/cache
+training=0
 
-say "Making a small model with random weights: $folder/base"
-scripts/make_model.py "$folder/base" --hidden 256 --layers 4 --vocab 2048
+# train WHAT ARGUMENTS…: fg-train, and how long it took.
+train() {
+  local start=$SECONDS
+  fg-train configs/quickstart.yaml "$@"
+  training=$((training + SECONDS - start))
+}
 
-say "Converting it to an fg folder with ChatML tokens, on two ranks: $folder/fg"
-scripts/mpirun.sh 2 $convert "$folder/base" "$folder/fg" --verify --max-shard-size 4MB \
+# ask MODEL: how many of the ten questions for its name are answered with Samantha.
+ask() {
+  local named=0 question answer
+  while IFS= read -r question; do
+    answer=$(fg-chat "$1" --greedy --max-tokens 60 --log-level error -m "$question" < /dev/null)
+    printf '    %-52s %s\n' "$question" "$(head -n 1 <<< "$answer" | cut -c 1-90)" >&2
+    if grep -qi samantha <<< "$answer"; then named=$((named + 1)); fi
+  done < $data/name_questions.txt
+  echo $named
+}
+
+# perplexity MODEL: on conversations that no training has seen.
+perplexity() {
+  fg-eval "$1" --data $data/held_out.jsonl --seq-len 512 --train-on assistant --json --log-level error |
+    python3 -c 'import json, sys; print("%.2f" % json.load(sys.stdin)["eval_perplexity"])'
+}
+
+say "Making a base model: a tokenizer, random weights, then a little reading ($folder/base)"
+scripts/train_tokenizer.py "$folder/tokenizer" --vocab 2048
+scripts/make_model.py "$folder/random" --tokenizer "$folder/tokenizer" --vocab 2048 --dtype float32 \
+  --hidden 192 --layers 4 --heads 6 --kv-heads 3
+train -M "$folder/random" --output-dir "$folder/base-run" --epochs 4 --set data.path=$data/base_text.txt \
+  --set data.train_on=all --set data.eval_path=null --set eval.every=null --set log.every=10
+fg-finalize "$folder/base-run" "$folder/base-fg"
+fg-convert "$folder/base-fg" "$folder/base"
+
+say "Converting it from Hugging Face's format with ChatML's tokens ($folder/fg)"
+fg-convert "$folder/base" "$folder/fg" --verify \
   --add-tokens configs/add_tokens/chatml.yaml -t configs/chat_templates/chatml.jinja
 
-say "Converting it back to a Hugging Face folder: $folder/hf"
-$convert "$folder/fg" "$folder/hf" --verify
+say "Before: asking ten questions for its name"
+named_before=$(ask "$folder/fg")
+perplexity_before=$(perplexity "$folder/fg")
+echo "    $named_before of 10 answers name Samantha; perplexity on held-out conversations $perplexity_before"
 
-say "What the model will read when you say hello"
-question='{"messages": [{"role": "user", "content": "Hello, what is your name?"}], "add_generation_prompt": true}'
-echo "$question" | $data render -M "$folder/hf" | python3 -c 'import json, sys; print(json.load(sys.stdin)["text"])'
-echo "$question" | $data tokenize -M "$folder/hf"
+say "Fine-tuning on the bundled conversations ($folder/run)"
+train -M "$folder/fg" --output-dir "$folder/run" --set log.every=5
+
+say "Finalising ($folder/samantha) and exporting ($folder/hf)"
+fg-finalize "$folder/run" "$folder/samantha" --format hdf5
+fg-convert "$folder/samantha" "$folder/hf" --verify
+
+say "After: the same ten questions, none of which is in the training data"
+named_after=$(ask "$folder/samantha")
+perplexity_after=$(perplexity "$folder/samantha")
+
+say "Hello, what is your name?"
+fg-chat "$folder/samantha" --greedy --log-level error -m "Hello, what is your name?" < /dev/null
 
 cat <<END
 
-==> Done in $((SECONDS - begin)) s. What lies where:
-    $folder/base   the model as Hugging Face has it
-    $folder/fg     the same as an fg folder: weights in HDF5, ChatML tokens, manifest
-    $folder/hf     exported again; loads in plain transformers
+==> Done in $((SECONDS - begin)) s, $training s of it training.
+                                                  before     after
+    answers that name Samantha, of 10             $(printf '%6s    %6s' "$named_before" "$named_after")
+    perplexity on held-out conversations          $(printf '%6s    %6s' "$perplexity_before" "$perplexity_after")
+
+    $folder/base      the base model as Hugging Face has it
+    $folder/fg        the same as an fg folder, with ChatML's tokens
+    $folder/run       the training run: checkpoints, metrics.jsonl, tb/ for TensorBoard, train.log
+    $folder/samantha  the finished model
+    $folder/hf        the same exported; loads in plain transformers
 
     Try next:
-    $convert --help
-    $convert $folder/base $folder/half --dtype float16 --dry-run
-    $convert YOUR_MODEL YOUR_MODEL-fg --add-tokens configs/add_tokens/chatml.yaml \\
-        -t configs/chat_templates/chatml.jinja
+    export PATH="\$PWD/build/bin:\$PATH"
+    fg-chat $folder/samantha
+    fg-config show configs/quickstart.yaml
+    fg-train configs/quickstart.yaml -M MODEL_DIR --set data.path=CHATS.jsonl --output-dir RUN --dry-run
+    docs/samantha.md goes on from here.
 END
+
+if [ "$named_before" -gt 0 ] || [ "$named_after" -lt 8 ] ||
+  ! python3 -c "import sys; sys.exit(not $perplexity_after < $perplexity_before)"; then
+  echo "quickstart: the figures above are not as promised (0 before, at least 8 after, perplexity falls)" >&2
+  exit 1
+fi

@@ -81,11 +81,11 @@ void override_path(const app::Arguments& arguments, const char* option, const ch
   const std::string own = text(arguments, option);
   const std::string value = own.empty() ? environment(variable) : own;
   if (!value.empty())
-    line.overrides.push_back({.key = key,
-                              .value = value,
-                              .origin = own.empty() ? std::string("$") + variable
-                                                    : std::string("--") + option,
-                              .is_text = true});
+    line.overrides.push_back(
+        {.key = key,
+         .value = value,
+         .origin = own.empty() ? std::string("$") + variable : std::string("--") + option,
+         .is_text = true});
 }
 
 }  // namespace

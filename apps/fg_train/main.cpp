@@ -91,8 +91,8 @@ void require_ranks(int given, std::int64_t wanted) {
                               " ranks (parallel.pipeline × parallel.data), but " +
                               std::to_string(given) + " were started");
   if (given > 1)
-    fail(ExitCode::usage, "fg-train runs on 1 rank in this version, but " +
-                              std::to_string(given) + " were started");
+    fail(ExitCode::usage,
+         "fg-train runs on 1 rank in this version, but " + std::to_string(given) + " were started");
 }
 
 ExitCode body(session::Session& session, const app::Arguments& arguments) {
@@ -111,9 +111,8 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
       ranks = std::max(wanted, ranks);
     settings = train::settings_of(loaded, ranks);
     if (line.ask == train::Ask::train) open_run_log(arguments, session, settings);
-    plan = engine::make_plan(settings, line.ask == train::Ask::train
-                                           ? engine::MissingData::refuse
-                                           : engine::MissingData::go_on);
+    plan = engine::make_plan(settings, line.ask == train::Ask::train ? engine::MissingData::refuse
+                                                                     : engine::MissingData::go_on);
   });
   if (answer(line, settings, plan, ranks)) return ExitCode::done;
   if (session.is_first()) log::say(log::format_block("run", engine::describe(settings, plan)));

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from train_fixtures import losses, records
+from train_fixtures import ONE_THREAD, losses, records
 
 STEPS = 12
 # bfloat16 weights with stochastic rounding, quantised state, kept gradients, an epoch's end on the way.
@@ -39,7 +39,7 @@ def unbroken(programs, chat_model, few_chats, tmp_path_factory):
     for setting in (f"data.path={few_chats}", f"data.cache={folder / 'cache'}", *SETTINGS):
         words += ["--set", setting]
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=300,
-                          env=os.environ | {"OMP_NUM_THREADS": "2"})
+                          env=os.environ | ONE_THREAD)
     assert done.returncode == 0, done.stderr
     return folder / "run"
 
@@ -95,7 +95,7 @@ class Running:
             words += ["--set", setting]
         self.run = folder / "run"
         self.process = subprocess.Popen([str(word) for word in words], stderr=subprocess.PIPE, text=True,
-                                        env=os.environ | {"OMP_NUM_THREADS": "2"})
+                                        env=os.environ | ONE_THREAD)
 
     def wait_for_step(self, step):
         deadline = time.monotonic() + 60

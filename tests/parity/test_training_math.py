@@ -38,7 +38,7 @@ def torch_losses(hf, model_folder, steps, make_optimizer):
     """Mean loss of the trained tokens at each step; every document runs alone, so nothing can leak."""
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     model = hf.AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32)
     optimizer = make_optimizer(model.parameters())
     result = []

@@ -1,10 +1,9 @@
-#include <fg/engine/checkpoint_io.hpp>
-
 #include <cstddef>
 #include <span>
 #include <string>
 
 #include <fg/base/error.hpp>
+#include <fg/engine/checkpoint_io.hpp>
 #include <fg/params/weights.hpp>
 
 namespace fg::engine {
@@ -58,7 +57,43 @@ checkpoint::Slice slice_of(const store::TensorInfo& info, const optim::State::En
   return slice;
 }
 
+/// True where the reader has every tensor of this parameter's state as this run needs it.
+bool has_state(const store::SliceReader& reader, const optim::OptimizerSet::Entry& entry) {
+  for (const auto& state : entry.state.entries()) {
+    const store::TensorInfo wanted = info_of(entry, state.spec);
+    const auto found = reader.find(store::TensorUse::optimizer, wanted.name);
+    if (!found || reader.table().optimizer[*found].info != wanted) return false;
+  }
+  return true;
+}
+
 }  // namespace
+
+std::string read_warm_start(const std::filesystem::path& folder, optim::OptimizerSet& optimizers) {
+  if (!std::filesystem::exists(folder / "optim.h5")) return "";
+  store::SliceFolder source;
+  source.path = folder;
+  source.manifest = store::read_manifest(folder);
+  store::SliceReader reader({std::move(source)});
+  std::size_t taken = 0, fresh = 0;
+  for (const auto& entry : optimizers.entries()) {
+    if (!has_state(reader, entry)) {
+      ++fresh;
+      continue;
+    }
+    for (const auto& state : entry.state.entries()) {
+      const store::TensorInfo info = info_of(entry, state.spec);
+      const checkpoint::Slice mine = slice_of(info, state);
+      const std::uint64_t row_bytes = mine.rows == 0 ? 0 : mine.bytes.size() / mine.rows;
+      reader.read(store::TensorUse::optimizer, *reader.find(store::TensorUse::optimizer, info.name),
+                  mine.first_row * row_bytes, bytes_of(state.tensor));
+    }
+    ++taken;
+  }
+  return "optimizer state of " + std::to_string(taken) + " parameters taken from " +
+         folder.string() +
+         (fresh == 0 ? "" : "; that of " + std::to_string(fresh) + " others begins afresh");
+}
 
 std::vector<checkpoint::Slice> weight_slices(const params::Parameters& parameters) {
   std::vector<checkpoint::Slice> slices;

@@ -1,7 +1,7 @@
-#include <fg/engine/evaluation.hpp>
-
 #include <algorithm>
 #include <cmath>
+
+#include <fg/engine/evaluation.hpp>
 
 namespace fg::engine {
 

@@ -1,7 +1,7 @@
-#include <fg/engine/flops.hpp>
-
 #include <algorithm>
 #include <array>
+
+#include <fg/engine/flops.hpp>
 
 namespace fg::engine {
 namespace {
@@ -14,14 +14,30 @@ struct Peak {
 // Dense bfloat16 with float32 sums, without sparsity. The first match counts, so longer names stand
 // before those they contain.
 constexpr std::array peaks{
-    Peak{"B200", 2250},      Peak{"H200", 989},      Peak{"GH200", 989},
-    Peak{"H100 PCIe", 756},  Peak{"H100 NVL", 835},  Peak{"H100", 989},
-    Peak{"A100", 312},       Peak{"A800", 312},      Peak{"A40", 149.7},
-    Peak{"A30", 165},        Peak{"A10G", 70},       Peak{"A10", 125},
-    Peak{"L40S", 362},       Peak{"L40", 181},       Peak{"L4", 121},
-    Peak{"RTX 5090", 209.5}, Peak{"RTX 5080", 112.6}, Peak{"RTX 4090", 165.2},
-    Peak{"RTX 4080", 97.5},  Peak{"RTX 4070 Ti", 80.2}, Peak{"RTX 3090 Ti", 80},
-    Peak{"RTX 3090", 71.2},  Peak{"RTX 3080", 59.5}, Peak{"RTX A6000", 154.8},
+    Peak{"B200", 2250},
+    Peak{"H200", 989},
+    Peak{"GH200", 989},
+    Peak{"H100 PCIe", 756},
+    Peak{"H100 NVL", 835},
+    Peak{"H100", 989},
+    Peak{"A100", 312},
+    Peak{"A800", 312},
+    Peak{"A40", 149.7},
+    Peak{"A30", 165},
+    Peak{"A10G", 70},
+    Peak{"A10", 125},
+    Peak{"L40S", 362},
+    Peak{"L40", 181},
+    Peak{"L4", 121},
+    Peak{"RTX 5090", 209.5},
+    Peak{"RTX 5080", 112.6},
+    Peak{"RTX 4090", 165.2},
+    Peak{"RTX 4080", 97.5},
+    Peak{"RTX 4070 Ti", 80.2},
+    Peak{"RTX 3090 Ti", 80},
+    Peak{"RTX 3090", 71.2},
+    Peak{"RTX 3080", 59.5},
+    Peak{"RTX A6000", 154.8},
     Peak{"RTX 6000 Ada", 364.2},
 };
 

@@ -1,7 +1,6 @@
-#include <fg/engine/forecast.hpp>
-
 #include <algorithm>
 
+#include <fg/engine/forecast.hpp>
 #include <fg/model/memory.hpp>
 #include <fg/params/gradients.hpp>
 
@@ -33,8 +32,8 @@ MemoryForecast forecast_memory(const MemoryQuestion& question) {
   MemoryForecast forecast;
   for (const params::FusedTensor& tensor : question.layout.fused)
     forecast.weights += tensor.elements() * size_of(question.type);
-  forecast.gradients = params::gradient_bytes(question.layout, question.type, question.kept,
-                                              question.microbatches);
+  forecast.gradients =
+      params::gradient_bytes(question.layout, question.type, question.kept, question.microbatches);
   for (const optim::Assignment& assignment : question.optimizer.of_parameters)
     forecast.optimizer += static_cast<std::int64_t>(optim::state_bytes(assignment));
   const auto saved = [&](model::MemoryPolicy policy) {
@@ -49,9 +48,8 @@ MemoryForecast forecast_memory(const MemoryQuestion& question) {
   std::int64_t layer =
       model::working_bytes(question.config, question.type, question.microbatch_tokens);
   if (others > 0) layer += saved(model::MemoryPolicy::keep) - hidden;
-  forecast.working =
-      std::max(layer, hidden + model::head_bytes(question.config, question.type,
-                                                 question.microbatch_tokens));
+  forecast.working = std::max(layer, hidden + model::head_bytes(question.config, question.type,
+                                                                question.microbatch_tokens));
   forecast.libraries = library_bytes;
   return forecast;
 }

@@ -16,7 +16,6 @@ Json identity_of(const RunSettings& settings, const RunPlan& plan);
 /// make the rest of the run another run's: Error(usage) naming all that differ. Everything else
 /// that differs (learning rate, schedule, cadence) is told as a warning, and the run goes on.
 void check_identity(const RunSettings& settings, const RunPlan& plan,
-                    const checkpoint::JsonFields& trainer,
-                    const std::filesystem::path& checkpoint);
+                    const checkpoint::JsonFields& trainer, const std::filesystem::path& checkpoint);
 
 }  // namespace fg::engine

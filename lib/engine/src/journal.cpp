@@ -1,5 +1,4 @@
 #include <fg/engine/journal.hpp>
-
 #include <fg/log/log.hpp>
 
 namespace fg::engine {
@@ -20,8 +19,7 @@ Journal::Journal(Options options) : options_(std::move(options)) {
 void Journal::open() {
   if (options_.folder.empty()) return;
   metrics_.emplace(options_.folder, as_signed(options_.resumed_at));
-  if (options_.tensorboard)
-    events_.emplace(options_.folder / "tb", as_signed(options_.resumed_at));
+  if (options_.tensorboard) events_.emplace(options_.folder / "tb", as_signed(options_.resumed_at));
 }
 
 void Journal::show_bar(std::uint64_t already) {

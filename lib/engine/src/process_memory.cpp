@@ -1,9 +1,9 @@
-#include <fg/engine/process_memory.hpp>
-
 #include <algorithm>
 #include <fstream>
 #include <limits>
 #include <string>
+
+#include <fg/engine/process_memory.hpp>
 
 namespace fg::engine {
 namespace {

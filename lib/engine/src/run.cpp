@@ -1,15 +1,14 @@
-#include <fg/engine/run.hpp>
-
 #include <utility>
 
 #include <fg/arch/tensor_names.hpp>
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
+#include <fg/base/units.hpp>
 #include <fg/checkpoint/reader.hpp>
 #include <fg/checkpoint/run_folder.hpp>
-#include <fg/base/units.hpp>
 #include <fg/engine/checkpoint_io.hpp>
 #include <fg/engine/process_memory.hpp>
+#include <fg/engine/run.hpp>
 #include <fg/log/log.hpp>
 #include <fg/optim/schedule_json.hpp>
 #include <fg/params/initialise.hpp>
@@ -81,6 +80,8 @@ void Run::load_model() {
   store::ModelWeights weights(settings_.model.weights);
   for (const std::string& note : weights.notes()) log::info(note);
   params::load(weights, plan_.config, settings_.model.weights.string(), model_.parameters());
+  const std::string warm = read_warm_start(settings_.model.weights, optimizers_);
+  if (!warm.empty()) log::info(warm);
 }
 
 TrainerState Run::restore(const checkpoint::Choice& choice) {
@@ -93,9 +94,8 @@ TrainerState Run::restore(const checkpoint::Choice& choice) {
 }
 
 TrainerState Run::begin() {
-  const auto choice =
-      checkpoint::choose(session_, folder_.root(), settings_.checkpoint.resume,
-                         settings_.checkpoint.each_node);
+  const auto choice = checkpoint::choose(session_, folder_.root(), settings_.checkpoint.resume,
+                                         settings_.checkpoint.each_node);
   if (choice) return restore(*choice);
   load_model();
   return {};
@@ -182,10 +182,11 @@ RunEnd Run::train() {
                    .tensorboard = settings_.tensorboard,
                    .resumed_at = first > 0 ? std::optional(first) : std::nullopt,
                    .total_steps = plan_.trainer.total_steps});
-  const TrainerHooks hooks{.save = [&](const TrainerState& at, std::optional<double> loss) { save(at, loss); },
-                           .roll_back = [&] { return roll_back(); },
-                           .sample = [&](std::uint64_t step) { sample(step, journal); },
-                           .requests = [&] { return requests(); }};
+  const TrainerHooks hooks{
+      .save = [&](const TrainerState& at, std::optional<double> loss) { save(at, loss); },
+      .roll_back = [&] { return roll_back(); },
+      .sample = [&](std::uint64_t step) { sample(step, journal); },
+      .requests = [&] { return requests(); }};
   Trainer trainer({.model = model_,
                    .updater = updater_,
                    .clipper = clipper_,

@@ -35,10 +35,9 @@ std::string model_text(const RunSettings& settings, const RunPlan& plan) {
                                  : settings.model.weights.string();
   return origin + "\n" + std::string(arch::model_type_of(plan.config.family)) + ", " +
          log::format_count(static_cast<double>(plan.parameters())) + " parameters (" +
-         thousands(static_cast<std::uint64_t>(plan.parameters())) + "), " +
-         type_name(plan.type) + (plan.config.tied ? ", tied embeddings" : "") + ", " +
-         std::to_string(plan.config.layers) + " layers of " +
-         std::to_string(plan.config.hidden_size);
+         thousands(static_cast<std::uint64_t>(plan.parameters())) + "), " + type_name(plan.type) +
+         (plan.config.tied ? ", tied embeddings" : "") + ", " + std::to_string(plan.config.layers) +
+         " layers of " + std::to_string(plan.config.hidden_size);
 }
 
 std::string data_text(const RunPlan& plan) {
@@ -46,17 +45,16 @@ std::string data_text(const RunPlan& plan) {
   std::string text;
   for (const std::string& line : plan.train->set().counts().lines()) text += line + "\n";
   const auto epoch = plan.train->at(0);
-  text += thousands(epoch->rows()) + " rows an epoch, " +
-          short_number(100 * epoch->density()) + " % full";
+  text += thousands(epoch->rows()) + " rows an epoch, " + short_number(100 * epoch->density()) +
+          " % full";
   return text + "\ntemplate: " + plan.template_name;
 }
 
 std::string batch_text(const RunSettings& settings, const RunPlan& plan) {
   return thousands(settings.batch.global_rows) + " rows of " +
          thousands(settings.data.train.seq_len) + " tokens a step, in " +
-         thousands(plan.microbatches) +
-         (plan.microbatches == 1 ? " microbatch" : " microbatches") + " of " +
-         std::to_string(settings.batch.microbatch_rows);
+         thousands(plan.microbatches) + (plan.microbatches == 1 ? " microbatch" : " microbatches") +
+         " of " + std::to_string(settings.batch.microbatch_rows);
 }
 
 std::string optimizer_text(const RunSettings& settings, const RunPlan& plan) {
@@ -91,8 +89,8 @@ log::Block describe(const RunSettings& settings, const RunPlan& plan) {
   block.emplace_back("data", data_text(plan));
   if (plan.evaluation)
     block.emplace_back("evaluation", thousands(plan.evaluation->set().counts().documents) +
-                                         " documents every " +
-                                         thousands(plan.trainer.eval_every) + " steps");
+                                         " documents every " + thousands(plan.trainer.eval_every) +
+                                         " steps");
   block.emplace_back("batch", batch_text(settings, plan));
   if (plan.trainer.total_steps > 0)
     block.emplace_back("length", thousands(plan.trainer.total_steps) + " steps");
@@ -121,8 +119,8 @@ double estimate_seconds(const RunPlan& plan) {
   for (std::size_t document = 0; document < set.size(); ++document)
     work.attended_pairs += attended_pairs(plan.config, set.length(document));
   const double steps_an_epoch = static_cast<double>(plan.steps->steps_in(0));
-  return training_flops(plan.config, work) / speed *
-         static_cast<double>(plan.trainer.total_steps) / steps_an_epoch;
+  return training_flops(plan.config, work) / speed * static_cast<double>(plan.trainer.total_steps) /
+         steps_an_epoch;
 }
 
 }  // namespace fg::engine

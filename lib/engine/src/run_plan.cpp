@@ -1,11 +1,10 @@
-#include <fg/engine/run_plan.hpp>
-
 #include <algorithm>
 #include <string>
 
 #include <fg/base/error.hpp>
 #include <fg/data/prepare.hpp>
 #include <fg/engine/process_memory.hpp>
+#include <fg/engine/run_plan.hpp>
 #include <fg/log/log.hpp>
 #include <fg/optim/token_budget.hpp>
 #include <fg/params/weights.hpp>
@@ -67,8 +66,7 @@ void plan_layers(const ModelSettings& settings, MemoryQuestion& question) {
     if (*settings.policy == model::MemoryPolicy::checkpoint) question.kept_layers = 0;
     return;
   }
-  const auto budget =
-      static_cast<std::int64_t>(settings.budget_bytes.value_or(available_memory()));
+  const auto budget = static_cast<std::int64_t>(settings.budget_bytes.value_or(available_memory()));
   while (question.kept_layers > 0 && forecast_memory(question).total() > budget)
     --question.kept_layers;
 }
@@ -81,8 +79,8 @@ void plan_gradients(const RunSettings& settings, RunPlan& plan) {
   const bool kept = optim::gradients_are_kept(needs);
   optim::validate(settings.optimizer.clip);
   optim::validate(settings.optimizer.guard, kept);
-  const std::int64_t tokens = settings.batch.microbatch_rows *
-                              static_cast<std::int64_t>(settings.data.train.seq_len);
+  const std::int64_t tokens =
+      settings.batch.microbatch_rows * static_cast<std::int64_t>(settings.data.train.seq_len);
   MemoryQuestion question{.config = plan.config,
                           .layout = plan.layout,
                           .type = plan.type,
@@ -105,9 +103,9 @@ void plan_gradients(const RunSettings& settings, RunPlan& plan) {
 }
 
 bool all_exist(const data::Options& options) {
-  return std::all_of(options.sources.begin(), options.sources.end(), [](const data::Source& source) {
-    return std::filesystem::exists(source.path);
-  });
+  return std::all_of(
+      options.sources.begin(), options.sources.end(),
+      [](const data::Source& source) { return std::filesystem::exists(source.path); });
 }
 
 void plan_data(const RunSettings& settings, MissingData missing, RunPlan& plan) {
@@ -121,8 +119,7 @@ void plan_data(const RunSettings& settings, MissingData missing, RunPlan& plan) 
          settings.model.tokenizer.string() + ": the tokenizer has " + std::to_string(tokens) +
              " tokens, but the model has rows for " + std::to_string(plan.config.vocab_size) +
              "; convert the model together with its tokenizer");
-  const data::PackOptions pack{.seq_len = settings.data.train.seq_len,
-                               .pack = settings.data.pack};
+  const data::PackOptions pack{.seq_len = settings.data.train.seq_len, .pack = settings.data.pack};
   if (missing == MissingData::refuse || all_exist(settings.data.train)) {
     plan.train = std::make_unique<data::EpochPlans>(data::prepare(settings.data.train, encoder),
                                                     pack, settings.seed, true);
@@ -156,15 +153,14 @@ RunLength length_of(const RunSettings& settings, const RunPlan& plan) {
 void plan_steps(const RunSettings& settings, RunPlan& plan) {
   TrainerSettings& trainer = plan.trainer;
   const RunLength length = length_of(settings, plan);
-  trainer.total_steps =
-      plan.steps ? plan.steps->total_steps(length) : length.max_steps.value_or(0);
+  trainer.total_steps = plan.steps ? plan.steps->total_steps(length) : length.max_steps.value_or(0);
   trainer.seed = settings.seed;
   trainer.microbatch_rows = settings.batch.microbatch_rows;
   trainer.log_every = std::max<std::uint64_t>(1, steps_of(plan, settings.cadence.log));
   trainer.eval_every = steps_of(plan, settings.cadence.evaluation);
   trainer.save_every = steps_of(plan, settings.cadence.save);
-  trainer.sample_every = settings.cadence.sample ? steps_of(plan, settings.cadence.sample)
-                                                 : trainer.eval_every;
+  trainer.sample_every =
+      settings.cadence.sample ? steps_of(plan, settings.cadence.sample) : trainer.eval_every;
   if (settings.prompts.empty()) trainer.sample_every = 0;
   trainer.saves_at_epoch_ends = settings.cadence.saves_at_epoch_ends;
   trainer.saves_at_end = settings.cadence.saves_at_end;

@@ -1,10 +1,9 @@
-#include <fg/engine/step_plan.hpp>
-
 #include <algorithm>
 #include <cmath>
 
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
+#include <fg/engine/step_plan.hpp>
 
 namespace fg::engine {
 
@@ -40,8 +39,8 @@ std::uint64_t StepPlan::total_steps(const RunLength& length) const {
   for (std::uint64_t number = 0; static_cast<double>(number) < length.epochs && steps < most;
        ++number) {
     const double share = std::min(1.0, length.epochs - static_cast<double>(number));
-    steps += static_cast<std::uint64_t>(
-        std::ceil(share * static_cast<double>(steps_in(number)) - 1e-9));
+    steps +=
+        static_cast<std::uint64_t>(std::ceil(share * static_cast<double>(steps_in(number)) - 1e-9));
   }
   return std::min(steps, most);
 }

@@ -1,5 +1,3 @@
-#include <fg/engine/trainer.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -9,6 +7,7 @@
 #include <fg/base/failpoint.hpp>
 #include <fg/engine/flops.hpp>
 #include <fg/engine/process_memory.hpp>
+#include <fg/engine/trainer.hpp>
 #include <fg/log/log.hpp>
 
 namespace fg::engine {
@@ -78,13 +77,12 @@ Trainer::StepResult Trainer::compute(const StepRows& rows, const Microbatches& m
   StepResult result;
   for (const auto& microbatch : microbatches) {
     const model::Batch batch = make_batch(parts_.model, microbatch);
-    const double mean = fault_planted("engine.mean_of_means")
-                            ? 1.0 / static_cast<double>(std::max<std::int64_t>(
-                                        1, batch.trained() *
-                                               static_cast<std::int64_t>(microbatches.size())))
-                            : scale;
-    result.loss_sum +=
-        model::loss_sum(parts_.model.train(batch, mean, parts_.updater.gradients()));
+    const double mean =
+        fault_planted("engine.mean_of_means")
+            ? 1.0 / static_cast<double>(std::max<std::int64_t>(
+                        1, batch.trained() * static_cast<std::int64_t>(microbatches.size())))
+            : scale;
+    result.loss_sum += model::loss_sum(parts_.model.train(batch, mean, parts_.updater.gradients()));
     result.work += work_of(parts_.model.config(), batch);
   }
   result.gradients = parts_.updater.measure();
@@ -165,8 +163,7 @@ void Trainer::write_record() {
   const double seconds = std::max(seconds_, 1e-9);
   record.tokens_per_second = static_cast<double>(timed_.tokens) / seconds;
   if (settings_.peak_flops)
-    record.mfu = training_flops(parts_.model.config(), timed_) / seconds /
-                 *settings_.peak_flops;
+    record.mfu = training_flops(parts_.model.config(), timed_) / seconds / *settings_.peak_flops;
   record.memory_gib = {static_cast<double>(process_memory().peak_resident) / (1 << 30)};
   record.data_wait_s = waited - waited_;
   parts_.journal.train(record,
@@ -190,8 +187,7 @@ bool Trainer::evaluate() {
                              .eval_loss = result.loss(),
                              .eval_perplexity = result.perplexity(),
                              .eval_tokens = result.tokens});
-  const bool is_gain =
-      !state_.best_loss || result.loss() < *state_.best_loss - settings_.min_delta;
+  const bool is_gain = !state_.best_loss || result.loss() < *state_.best_loss - settings_.min_delta;
   state_.evaluations_without_gain = is_gain ? 0 : state_.evaluations_without_gain + 1;
   if (is_gain) {
     state_.best_loss = result.loss();
@@ -205,7 +201,8 @@ void Trainer::save() {
   state_.guard = guard_.memory();
   state_.last_norm = parts_.clipper.last_norm();
   parts_.journal.sync();
-  parts_.hooks.save(state_, evaluated_at_ == state_.step ? std::optional(eval_loss_) : std::nullopt);
+  parts_.hooks.save(state_,
+                    evaluated_at_ == state_.step ? std::optional(eval_loss_) : std::nullopt);
   saved_at_ = state_.step;
 }
 

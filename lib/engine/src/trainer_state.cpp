@@ -1,8 +1,7 @@
-#include <fg/engine/trainer_state.hpp>
-
 #include <vector>
 
 #include <fg/checkpoint/reader.hpp>
+#include <fg/engine/trainer_state.hpp>
 
 namespace fg::engine {
 namespace {

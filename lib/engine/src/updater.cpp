@@ -1,8 +1,7 @@
-#include <fg/engine/updater.hpp>
-
 #include <cmath>
 
 #include <fg/base/error.hpp>
+#include <fg/engine/updater.hpp>
 
 namespace fg::engine {
 
@@ -17,9 +16,9 @@ Updater::Updater(const params::Parameters& parameters, optim::OptimizerSet& opti
   FG_CHECK(!clipper.needs_all_gradients());
   gradients_.on_complete([this](std::size_t logical, const at::Tensor& gradient) {
     const params::LogicalTensor& tensor = parameters_.layout().logical[logical];
-    sums_.push_back({tensor.name,
-                     optimizers_.check_and_update(tensor.name, parameters_.logical(logical),
-                                                  gradient, context_, flag_)});
+    sums_.push_back(
+        {tensor.name, optimizers_.check_and_update(tensor.name, parameters_.logical(logical),
+                                                   gradient, context_, flag_)});
   });
 }
 

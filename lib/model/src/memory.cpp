@@ -44,9 +44,9 @@ std::int64_t saved_bytes(const arch::ModelConfig& config, at::ScalarType type, M
 std::int64_t working_bytes(const arch::ModelConfig& config, at::ScalarType type,
                            std::int64_t tokens) {
   const Widths widths(config);
-  // While attention's backward pass runs: gradients of the output and of the middle, the gated unit,
-  // the gradient of attention's output, and those of q, k and v twice, as the kernel gives them and
-  // fused; with norms of q and k, both once more as attention takes them.
+  // While attention's backward pass runs: gradients of the output and of the middle, the gated
+  // unit, the gradient of attention's output, and those of q, k and v twice, as the kernel gives
+  // them and fused; with norms of q and k, both once more as attention takes them.
   const std::int64_t turned = config.qk_norm ? (widths.queries + widths.qkv) / 2 : 0;
   const std::int64_t values =
       2 * widths.hidden + widths.inner + widths.queries + 2 * widths.qkv + turned;

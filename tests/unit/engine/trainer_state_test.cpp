@@ -48,8 +48,9 @@ TEST(TrainerState, NamesWhatADamagedFileLacks) {
   Json json = to_json(eventful_state());
   json["cursor"].erase("row");
 
-  test::expect_error(ExitCode::cannot_load, "row",
-                     [&] { parse_trainer_state({json, "trainer.json"}); });
+  test::expect_error(ExitCode::cannot_load, "row", [&] {
+    parse_trainer_state({json, "trainer.json"});
+  });
 }
 
 TEST(TrainerState, WeighsEveryTokenOfAnIntervalAlike) {

@@ -1,8 +1,7 @@
-#include <gtest/gtest.h>
-
 #include <limits>
 
 #include <ATen/ops/equal.h>
+#include <gtest/gtest.h>
 
 #include <fg/engine/checkpoint_io.hpp>
 #include <fg/engine/updater.hpp>
@@ -16,8 +15,7 @@ namespace {
 optim::Assignments assignments_of(const params::Layout& layout, at::ScalarType type,
                                   const optim::Settings& settings) {
   std::vector<optim::Parameter> parameters;
-  for (const auto& tensor : layout.logical)
-    parameters.push_back({tensor.name, tensor.shape, type});
+  for (const auto& tensor : layout.logical) parameters.push_back({tensor.name, tensor.shape, type});
   return optim::assign_groups(settings, {}, parameters);
 }
 

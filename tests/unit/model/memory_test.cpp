@@ -124,7 +124,8 @@ TEST(Memory, OfGradientsIsForecastToTheByte) {
     Model model(config, at::kBFloat16);
     params::initialise(model.parameters(), 11, 0.02);
     for (const std::optional<at::ScalarType> kept :
-         {std::optional<at::ScalarType>(), std::optional(at::kFloat), std::optional(at::kBFloat16)}) {
+         {std::optional<at::ScalarType>(), std::optional(at::kFloat),
+          std::optional(at::kBFloat16)}) {
       for (const std::int64_t microbatches : {1, 2}) {
         if (!kept && microbatches > 1) continue;
         const Batch batch = batch_of(model, {20});

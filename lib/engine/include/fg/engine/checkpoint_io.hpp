@@ -1,5 +1,7 @@
 #pragma once
 
+#include <filesystem>
+#include <string>
 #include <vector>
 
 #include <fg/checkpoint/reader.hpp>
@@ -21,5 +23,10 @@ std::vector<checkpoint::Slice> optimizer_slices(optim::OptimizerSet& optimizers)
 void read_weights(checkpoint::Reader& reader, const params::Parameters& parameters);
 /// The same for the optimizers' state.
 void read_optimizer(checkpoint::Reader& reader, optim::OptimizerSet& optimizers);
+
+/// Takes the optimizer state that a model folder brings along (fg-finalize --keep-optimizer), for
+/// every parameter whose tensors all have the names, shapes and types of this run; the others begin
+/// afresh. A sentence says how many of each; empty where the folder has none. Error(cannot_load).
+std::string read_warm_start(const std::filesystem::path& folder, optim::OptimizerSet& optimizers);
 
 }  // namespace fg::engine

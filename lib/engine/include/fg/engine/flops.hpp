@@ -14,10 +14,10 @@ namespace fg::engine {
 
 /// What one microbatch, step or interval holds.
 struct Work {
-  std::int64_t tokens = 0;         // positions that go through the layers
-  std::int64_t trained = 0;        // those that go through the head
-  double attended_pairs = 0;       // Σ over tokens of the tokens each may see, itself included,
-                                   // averaged over the layers (windows differ)
+  std::int64_t tokens = 0;    // positions that go through the layers
+  std::int64_t trained = 0;   // those that go through the head
+  double attended_pairs = 0;  // Σ over tokens of the tokens each may see, itself included,
+                              // averaged over the layers (windows differ)
 
   Work& operator+=(const Work& other);
 };
@@ -35,8 +35,8 @@ std::int64_t head_matrix_elements(const arch::ModelConfig& config);
 /// of the formula).
 double training_flops(const arch::ModelConfig& config, const Work& work);
 
-/// Peak operations a second of a device in dense bfloat16 arithmetic, from its makers' tables; nothing
-/// for a device that is not listed. `name` is what the driver calls it.
+/// Peak operations a second of a device in dense bfloat16 arithmetic, from its makers' tables;
+/// nothing for a device that is not listed. `name` is what the driver calls it.
 std::optional<double> device_peak_flops(std::string_view name);
 
 }  // namespace fg::engine

@@ -19,9 +19,9 @@ struct MemoryQuestion {
   const arch::ModelConfig& config;
   const params::Layout& layout;
   at::ScalarType type = at::kFloat;
-  std::int64_t kept_layers = 0;        // that keep their activations; the others checkpoint
-  std::int64_t microbatch_tokens = 0;  // of the longest microbatch
-  std::int64_t microbatches = 1;       // of one step on this rank
+  std::int64_t kept_layers = 0;             // that keep their activations; the others checkpoint
+  std::int64_t microbatch_tokens = 0;       // of the longest microbatch
+  std::int64_t microbatches = 1;            // of one step on this rank
   std::optional<at::ScalarType> kept = {};  // the gradient buffer, if any
   const optim::Assignments& optimizer;
 };
@@ -30,7 +30,7 @@ struct MemoryQuestion {
 /// is made.
 struct MemoryForecast {
   std::int64_t weights = 0;
-  std::int64_t gradients = 0;    // the buffer, and what one tensor's gradient is formed in
+  std::int64_t gradients = 0;  // the buffer, and what one tensor's gradient is formed in
   std::int64_t optimizer = 0;
   std::int64_t activations = 0;  // what all layers save
   std::int64_t working = 0;      // of the layer or head at whose turn the peak comes

@@ -12,8 +12,8 @@
 
 namespace fg::engine {
 
-/// Where a run tells what it does: console, metrics.jsonl and .csv, TensorBoard. On ranks other than
-/// the first nothing is written. Error(cannot_save).
+/// Where a run tells what it does: console, metrics.jsonl and .csv, TensorBoard. On ranks other
+/// than the first nothing is written. Error(cannot_save).
 class Journal {
 public:
   struct Options {

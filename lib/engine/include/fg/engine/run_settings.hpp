@@ -44,8 +44,8 @@ struct DataSettings {
 };
 
 struct BatchSettings {
-  std::uint64_t global_rows = 1;      // of one step, over the whole job
-  std::int64_t microbatch_rows = 1;   // that go through at once
+  std::uint64_t global_rows = 1;     // of one step, over the whole job
+  std::int64_t microbatch_rows = 1;  // that go through at once
 };
 
 struct LengthSettings {

@@ -23,9 +23,9 @@ struct RunLength {
   std::optional<std::uint64_t> max_steps;
 };
 
-/// Cuts epochs into optimizer steps. The last step of an epoch has the rows that are left, so no row
-/// is lost and none is seen twice. A pure function of its arguments, the same on every rank. Any
-/// thread.
+/// Cuts epochs into optimizer steps. The last step of an epoch has the rows that are left, so no
+/// row is lost and none is seen twice. A pure function of its arguments, the same on every rank.
+/// Any thread.
 class StepPlan {
 public:
   /// `epochs` must outlive this.

@@ -27,8 +27,8 @@ struct Interval {
   double mean_loss() const;
 };
 
-/// Everything about a run that changes and is neither a weight nor an optimizer's tensor. With those
-/// two it is all that a run needs to go on to the bit; wall-clock figures are no part of it.
+/// Everything about a run that changes and is neither a weight nor an optimizer's tensor. With
+/// those two it is all that a run needs to go on to the bit; wall-clock figures are no part of it.
 struct TrainerState {
   std::uint64_t step = 0;  // finished optimizer steps
   Cursor cursor;

@@ -16,9 +16,9 @@
 namespace fg::engine {
 
 /// Brings gradients to the optimizers, in one of two ways. Kept: all gradients of a step are there
-/// before the first weight changes, so they can be measured, clipped, or thrown away. Not kept: each
-/// tensor is updated inside the backward pass as soon as its gradient is complete, and its memory is
-/// used again. Both give the same bits where both are possible.
+/// before the first weight changes, so they can be measured, clipped, or thrown away. Not kept:
+/// each tensor is updated inside the backward pass as soon as its gradient is complete, and its
+/// memory is used again. Both give the same bits where both are possible.
 class Updater {
 public:
   /// `kept` is the buffer's type. `parameters` and `optimizers` must outlive this.
