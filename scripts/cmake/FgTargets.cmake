@@ -84,6 +84,8 @@ function(fg_add_test name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_LINKS} fg::test_support fg::dep_gtest fg::build)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  # What is tested is compiled as users have it; the tests themselves need not be fast.
+  target_compile_options(${name} PRIVATE -O0 -g0)
   if(NOT arg_RANKS)
     target_link_libraries(${name} PRIVATE fg::dep_gtest_main)
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
