@@ -29,7 +29,8 @@ void add_model_and_data(std::vector<Key>& table) {
       FG_KEY(data.too_long,
              "a document longer than a row: cut it so that its end marker stays, or "
              "split it into windows"),
-      FG_KEY(data.cache, "folder for the tokens, made once").unset("chosen by the program"),
+      FG_KEY(data.cache, "folder for the tokens, made once")
+          .unset("$XDG_CACHE_HOME/fg or ~/.cache/fg"),
   };
   table.insert(table.end(), rows.begin(), rows.end());
 }
