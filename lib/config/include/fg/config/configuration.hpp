@@ -48,7 +48,7 @@ struct Data {
   TrainOn train_on = TrainOn::all;
   bool pack = true;
   TooLong too_long = TooLong::cut;
-  std::filesystem::path cache;  // folder of the token cache; empty: $XDG_CACHE_HOME/fg or ~/.cache/fg
+  std::filesystem::path cache;  // folder of the token cache; empty: the user's (docs/data.md)
 
   bool operator==(const Data&) const = default;
 };
