@@ -6,6 +6,9 @@
 #include <boost/program_options/value_semantic.hpp>
 
 #include <fg/base/error.hpp>
+#include <fg/ops/libraries.hpp>
+#include <fg/store/libraries.hpp>
+#include <fg/text/libraries.hpp>
 
 namespace fg::train {
 namespace {
@@ -117,6 +120,8 @@ app::Program describe() {
       "print each parameter's group, optimizer, state and bytes, and stop");
   program.hidden.add_options()("configuration", word(), "");
   program.positional.add("configuration", 1);
+  program.linked = {ops::tensor_library(), store::hdf5_library(), text::regex_library(),
+                    text::unicode_library()};
   return program;
 }
 

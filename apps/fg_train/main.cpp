@@ -6,6 +6,7 @@
 #include <fg/log/console.hpp>
 #include <fg/log/log.hpp>
 #include <fg/optim/groups.hpp>
+#include <fg/session/signals.hpp>
 
 #include "command_line.hpp"
 #include "settings.hpp"
@@ -86,7 +87,7 @@ ExitCode code_of(engine::RunEnd end) {
 }
 
 void require_ranks(int given, std::int64_t wanted) {
-  if (wanted != given)
+  if (wanted > 1 && wanted != given)
     fail(ExitCode::usage, "the configuration asks for " + std::to_string(wanted) +
                               " ranks (parallel.pipeline × parallel.data), but " +
                               std::to_string(given) + " were started");
@@ -100,13 +101,14 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
   engine::RunSettings settings;
   engine::RunPlan plan;
   std::int64_t ranks = session.size();
+  session::watch_save_signals();
   session.together([&] {
     line = train::read_command_line(arguments);
     if (!line.note.empty()) log::info(line.note);
     const config::Loaded loaded = config::load(line.configuration, line.overrides);
     const std::int64_t wanted = train::wanted_ranks(loaded.configuration);
     if (line.ask == train::Ask::train)
-      require_ranks(session.size(), std::max<std::int64_t>(wanted, 1));
+      require_ranks(session.size(), wanted);
     else
       ranks = std::max(wanted, ranks);
     settings = train::settings_of(loaded, ranks);

@@ -10,7 +10,6 @@
 #include <fg/engine/process_memory.hpp>
 #include <fg/engine/run.hpp>
 #include <fg/log/log.hpp>
-#include <fg/optim/schedule_json.hpp>
 #include <fg/params/initialise.hpp>
 #include <fg/params/weights.hpp>
 #include <fg/session/signals.hpp>
@@ -206,7 +205,6 @@ RunEnd Run::train() {
 
 RunEnd run(session::Session& session, const RunSettings& settings, RunPlan& plan) {
   FG_CHECK(plan.train != nullptr && plan.steps != nullptr);
-  session::watch_save_signals();
   return Run(session, settings, plan).train();
 }
 

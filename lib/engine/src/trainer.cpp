@@ -211,7 +211,6 @@ std::optional<RunEnd> Trainer::after_step() {
   const bool is_last = step >= settings_.total_steps;
   const Requests requests = parts_.hooks.requests();
   if (requests.stop == ExitCode::terminated) return RunEnd::terminated;
-  const bool is_leaving = is_last || requests.requeue || requests.stop.has_value();
   if (state_.interval.steps > 0 && (is_due(step, settings_.log_every) || is_last)) write_record();
   bool stops_early = false;
   if (parts_.evaluation != nullptr && settings_.eval_every > 0 &&
@@ -221,8 +220,9 @@ std::optional<RunEnd> Trainer::after_step() {
   const bool is_new_best =
       settings_.keeps_best && evaluated_at_ == step && state_.best_step == step;
   const bool ends_epoch = settings_.saves_at_epoch_ends && state_.cursor.row == 0;
-  if (is_due(step, settings_.save_every) || ends_epoch || requests.save ||
-      (settings_.saves_at_end && (is_leaving || stops_early || is_new_best)))
+  const bool is_asked = requests.save || requests.requeue || requests.stop.has_value();
+  if (is_due(step, settings_.save_every) || ends_epoch || is_asked ||
+      (settings_.saves_at_end && (is_last || stops_early || is_new_best)))
     save();
   if (stops_early) return RunEnd::stopped_early;
   if (is_last) return RunEnd::finished;

@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include <fg/data/row.hpp>
 #include <fg/engine/step_plan.hpp>
