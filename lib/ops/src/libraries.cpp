@@ -1,6 +1,6 @@
-#include <fg/ops/libraries.hpp>
-
 #include <torch/headeronly/version.h>
+
+#include <fg/ops/libraries.hpp>
 
 namespace fg::ops {
 
