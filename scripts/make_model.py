@@ -4,6 +4,7 @@ trained on this project's own pages. For the quick start, tests of size and spee
 
     scripts/make_model.py OUT [--hidden 64] [--layers 2] [--heads 4] [--kv-heads 2] [--vocab 512]
                               [--dtype bfloat16] [--max-shard-size BYTES] [--tied] [--seed 0]
+                              [--initializer-range 0.02]
                               [--tokenizer FOLDER]     one that is there, instead of training one
 
 Needs numpy and tokenizers, not torch. The same arguments give the same bytes.
@@ -45,12 +46,12 @@ def tensor_shapes(options):
     return shapes
 
 
-def tensor_bytes(name, shape, dtype, random):
-    """Values as a fresh model has them: normal with deviation 0.02, norms all one."""
+def tensor_bytes(name, shape, dtype, random, deviation):
+    """Values as a fresh model has them: normal with this deviation, norms all one."""
     if "norm" in name:
         values = numpy.ones(shape, numpy.float32)
     else:
-        values = random.standard_normal(shape, numpy.float32) * numpy.float32(0.02)
+        values = random.standard_normal(shape, numpy.float32) * numpy.float32(deviation)
     if dtype == "float32":
         return values.tobytes()
     if dtype == "float16":
@@ -95,7 +96,8 @@ def write_weights(folder, options):
         with open(folder / file, "wb") as out:
             out.write(len(text).to_bytes(8, "little") + text)
             for name in names:
-                out.write(tensor_bytes(name, shapes[name], options.dtype, random))
+                out.write(tensor_bytes(name, shapes[name], options.dtype, random,
+                                       options.initializer_range))
     if len(shards) > 1:
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n")
@@ -136,7 +138,7 @@ def write_configs(folder, options):
         "eos_token_id": 1,
         "hidden_act": "silu",
         "hidden_size": options.hidden,
-        "initializer_range": 0.02,
+        "initializer_range": options.initializer_range,
         "intermediate_size": options.hidden * 11 // 4,
         "max_position_embeddings": 2048,
         "mlp_bias": False,
@@ -165,6 +167,7 @@ def main():
     parser.add_argument("--max-shard-size", type=int, default=5 * 10**9)
     parser.add_argument("--tied", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--initializer-range", type=float, default=0.02)
     parser.add_argument("--tokenizer", type=pathlib.Path)
     options = parser.parse_args()
     if options.out.exists():
