@@ -96,11 +96,12 @@ def test_a_message_goes_through_the_chat_template(reference, tiny_models, run, r
     prompt_ids = tokenizer(prompt, add_special_tokens=False).input_ids
     ids = greedy(model, prompt_ids, 30)[len(prompt_ids):]
     wanted = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    wanted += "" if wanted.endswith("\n") else "\n"
     common = ["--system", "Be kind.", "-t", template, "--greedy", "--max-tokens", 30]
 
-    assert run("fg-chat", tiny_models("llama3"), "-m", "Hello", *common).stdout == wanted + "\n"
+    assert run("fg-chat", tiny_models("llama3"), "-m", "Hello", *common).stdout == wanted
     piped = run("fg-chat", tiny_models("llama3"), *common, input="Hello\n")
-    assert piped.stdout == wanted + "\n"
+    assert piped.stdout == wanted
 
 
 @pytest.fixture
@@ -160,8 +161,8 @@ def test_the_filters_are_those_of_transformers(hf, drivers):
     for case in range(300):
         size = int(torch.randint(2, 400, ()))
         logits = torch.randn(size) * float(torch.rand(()) * 6)
-        if case % 3 == 0:
-            logits = (logits * 2).round() / 2  # ties
+        if case % 4 == 2:
+            logits = (logits * 2).round() / 2  # ties, of which top-p would take any
         options = {"temperature": round(float(torch.rand(()) * 2 + 0.05), 3)}
         if case % 2:
             options["top_k"] = int(torch.randint(1, size + 3, ()))

@@ -66,8 +66,8 @@ def test_evaluations_are_token_weighted(hf, run, programs, few_chats, chat_model
         capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert told["loss"] == pytest.approx(last["eval_loss"], rel=1e-5)
-    assert told["tokens"] == last["eval_tokens"]
+    assert told["eval_loss"] == pytest.approx(last["eval_loss"], rel=1e-5)
+    assert told["eval_tokens"] == last["eval_tokens"]
 
 
 def test_the_last_two_checkpoints_and_the_best_stay(run):
@@ -180,19 +180,21 @@ def test_every_configuration_runs_dry(root, programs, chat_model, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("dtype, optimizer, policy", [("float32", "adamw", "keep"),
-                                                      ("bfloat16", "adafactor", "checkpoint")])
-def test_the_forecast_is_within_a_tenth_of_the_peak(dtype, optimizer, policy, root, programs, train,
-                                                    few_chats, tmp_path):
+@pytest.mark.parametrize("dtype, optimizer, policy, length", [
+    ("float32", "adamw", "keep", 256),
+    # Short, since a CPU without bfloat16 products takes minutes for more.
+    ("bfloat16", "adafactor", "checkpoint", 32)])
+def test_the_forecast_is_within_a_tenth_of_the_peak(dtype, optimizer, policy, length, root, programs,
+                                                    train, few_chats, tmp_path):
     """With weights of 500 MB and more; the program says both at the end of a run."""
     hidden = "768" if dtype == "float32" else "1024"
     layers = "18" if dtype == "float32" else "20"
     model = make_chat_model(root, programs, tmp_path / "model", "--hidden", hidden, "--layers", layers,
                             "--heads", "8", "--kv-heads", "8", dtype=dtype)
     assert sum(path.stat().st_size for path in model.glob("*.safetensors")) >= 500e6
-    done = train(model, few_chats, tmp_path / "run", "train.seq_len=256", "train.global_batch_size=1",
-                 f"model.dtype={dtype}", f"optimizer.type={optimizer}", f"memory.policy={policy}",
-                 "train.max_steps=2", options=["--save-strategy", "no"])
+    done = train(model, few_chats, tmp_path / "run", f"train.seq_len={length}",
+                 "train.global_batch_size=1", f"model.dtype={dtype}", f"optimizer.type={optimizer}", f"memory.policy={policy}",
+                 "train.max_steps=1", options=["--save-strategy", "no"])
     told = re.search(r"peak memory (\d+) bytes, forecast (\d+)", done.stderr)
     assert told, done.stderr
     peak, forecast = map(int, told.groups())
