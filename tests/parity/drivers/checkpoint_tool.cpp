@@ -4,7 +4,7 @@
 ///   checkpoint_tool save-many RUN FIRST LAST   the same for each step
 ///   checkpoint_tool serve    for each line "RUN STEP" a child, which prints its process id, waits
 ///       for a line, and saves; then its exit code, or the negative signal, is printed
-///   checkpoint_tool verify CHECKPOINT
+///   checkpoint_tool verify CHECKPOINT…
 ///   checkpoint_tool latest RUN                 prints the step of the highest that verifies
 ///   checkpoint_tool choose RUN WORD            prints the step resumed from, or "fresh"
 ///   checkpoint_tool weights FOLDER             one JSON line a tensor with its bytes in
@@ -132,7 +132,10 @@ void act(session::Session& session, const std::string& command, const Words& wor
   if (command == "save") return save_one(session, words);
   if (command == "serve") return serve(session);
   if (command == "save-many") return save_many(session, words);
-  if (command == "verify") return verify(words.at(0));
+  if (command == "verify") {
+    for (const std::string& checkpoint : words) verify(checkpoint);
+    return;
+  }
   if (command == "weights") return print_weights(words);
   if (command == "latest") {
     std::vector<std::string> notes;
