@@ -33,7 +33,8 @@ std::vector<std::int32_t> stop_ids_of(const GenerateOptions& options,
 
 std::vector<std::int32_t> eos_ids_of(const GenerateOptions& options) {
   std::vector<std::int32_t> ids = options.eos_ids;
-  if (fault_planted("infer.first_eos_only") && ids.size() > 1) ids.resize(1);
+  if (fault_planted("infer.first_eos_only") && ids.size() > 1)
+    ids.erase(ids.begin() + 1, ids.end());
   return ids;
 }
 
