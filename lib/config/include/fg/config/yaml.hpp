@@ -19,7 +19,7 @@ struct Node {
   std::string scalar = {};  // kind scalar: the text, quotes removed
   bool quoted = false;      // "true" in quotes is a string
   std::vector<Node> items = {};
-  std::vector<Member> members = {};  // kind map, in the file's order
+  std::vector<Member> members;  // kind map, in the file's order
   int line = 0;
   int column = 0;
   std::size_t source = 0;  // which file it stands in, where several are merged
