@@ -1,6 +1,6 @@
 """A save that dies or fails in whatever system call: the previous checkpoint is still whole and chosen, or
-the new one is. The n-th call of each kind is made to kill the process, or to fail: for every n with
-FG_SWEEP=full, for eight of them in an everyday run."""
+the new one is. The n-th call of each kind is made to kill the process, or to fail: for every n where
+they are few and with FG_SWEEP=full, for eight of them in an everyday run."""
 
 import os
 import re
@@ -106,15 +106,15 @@ def assert_next_save_cleans_up(server, run):
 
 
 def calls_to_hit(server, before, tmp_path, rule):
-    """The numbers of the calls that an untouched save makes: all with FG_SWEEP=full, else eight of them
-    from the first to the last."""
+    """The numbers of the calls that an untouched save makes: all of few calls and with FG_SWEEP=full, else
+    eight of them from the first to the last. Of few calls, one left out may be the only one that matters."""
     run = shutil.copytree(before, tmp_path / "untouched", symlinks=True)
     trace = tmp_path / "untouched-trace"
     code, said = server.save(run, 3, f"{rule}:when=60000", trace)
     assert code == 0, said
     count = sum("resumed" not in line and "(" in line for line in trace.read_text().splitlines())
     assert count > 0, "no such call was made"
-    if os.environ.get("FG_SWEEP") == "full":
+    if count <= 16 or os.environ.get("FG_SWEEP") == "full":
         return list(range(1, count + 1))
     return sorted({1 + round(part * (count - 1) / 7) for part in range(8)})
 
@@ -141,21 +141,21 @@ def test_killed_at_every_call(tool, server, before, tmp_path, calls):
 
 @pytest.mark.parametrize(("calls", "error"), FAILED)
 def test_failed_at_every_call(tool, server, before, tmp_path, calls, error):
-    refused = 0
+    told = 0
     for run, code, said in each_call(server, before, tmp_path, f"{calls}:error={error}"):
         assert code in (0, 5), said
         latest = assert_nothing_lost(tool, run)
+        told += REASONS[error] in said or code != 0
         if code == 0:
             assert latest == 3
         else:
-            refused += 1
             # HDF5 does not always say why it could not use its file in memory.
             assert str(run) in said and (REASONS[error] in said or "HDF5 says" in said), said
         if "unlink" not in calls and "openat" != calls:
             staged = [name for name in names_in(run / "checkpoints") if name.startswith(".tmp-")]
             assert staged == [], said
         assert_next_save_cleans_up(server, run)
-    assert refused or calls in ("close", "statfs,fstatfs"), "no failure was told"
+    assert told or calls in ("close", "statfs,fstatfs"), "no failure was told"
 
 
 def test_the_parent_is_synced_after_the_rename_and_all_else_before(server, before, tmp_path):
