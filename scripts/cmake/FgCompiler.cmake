@@ -2,11 +2,14 @@
 add_library(fg_build INTERFACE)
 add_library(fg::build ALIAS fg_build)
 target_compile_features(fg_build INTERFACE cxx_std_20)
-target_compile_options(fg_build INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor
-                       $<$<BOOL:${FG_WARNINGS_AS_ERRORS}>:-Werror>)
+target_compile_options(fg_build INTERFACE
+  "$<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Wshadow;-Wconversion;-Wnon-virtual-dtor>"
+  $<$<AND:$<BOOL:${FG_WARNINGS_AS_ERRORS}>,$<COMPILE_LANGUAGE:C,CXX>>:-Werror>
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wshadow;--expt-relaxed-constexpr>"
+  "$<$<AND:$<BOOL:${FG_WARNINGS_AS_ERRORS}>,$<COMPILE_LANGUAGE:CUDA>>:-Werror=all-warnings>")
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC 12 reports impossible overlaps inside its own std::string (bug 105651).
-  target_compile_options(fg_build INTERFACE -Wno-restrict)
+  target_compile_options(fg_build INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
 endif()
 if(FG_SANITIZE)
   target_compile_options(fg_build INTERFACE -fsanitize=${FG_SANITIZE} -fno-sanitize-recover=all
@@ -24,4 +27,5 @@ find_program(FG_CCACHE ccache)
 if(FG_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${FG_CCACHE} CACHE STRING "" FORCE)
   set(CMAKE_C_COMPILER_LAUNCHER ${FG_CCACHE} CACHE STRING "" FORCE)
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${FG_CCACHE} CACHE STRING "" FORCE)
 endif()

@@ -44,6 +44,7 @@ target_compile_definitions(fg_dep_mpi INTERFACE OMPI_SKIP_MPICXX)
 if(FG_WITH_TORCH)
   include(FgTorch)
 endif()
+include(FgCuda)
 
 if(FG_BUILD_TESTS)
   find_package(GTest REQUIRED)

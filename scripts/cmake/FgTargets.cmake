@@ -1,9 +1,9 @@
 # The libraries, lowest first. A library may link only libraries before it in this list.
-set(FG_LAYERS base log schedule text store arch data session comm params ops model optim checkpoint
+set(FG_LAYERS base log schedule text store arch data session device comm params ops model optim checkpoint
               engine infer control serve config)
 
 # Those that need LibTorch; a build without it leaves them out.
-set(FG_TORCH_LAYERS comm params ops model optim engine infer serve)
+set(FG_TORCH_LAYERS device comm params ops model optim engine infer serve)
 set(FG_BUILT_LAYERS ${FG_LAYERS})
 if(NOT FG_WITH_TORCH)
   list(REMOVE_ITEM FG_BUILT_LAYERS ${FG_TORCH_LAYERS})
@@ -26,12 +26,23 @@ function(fg_check_layers name links)
   endforeach()
 endfunction()
 
-# fg_add_library(<name> SOURCES ... [LINKS ...] [PRIVATE_LINKS ...])
+# fg_add_library(<name> SOURCES ... [LINKS ...] [PRIVATE_LINKS ...]
+#                [CUDA_SOURCES ... ABSENT_SOURCES ...])
+# CUDA_SOURCES (kernels and what calls them) are built with FG_CUDA; without it ABSENT_SOURCES, which
+# define the same functions and refuse to run, take their place.
 # Public headers live in include/fg/<name>/; a library sees only the headers of what it links.
 # Private headers live in src/ beside the sources; its unit tests may reach them by fg::<name>_private.
 function(fg_add_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINKS;PRIVATE_LINKS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINKS;PRIVATE_LINKS;CUDA_SOURCES;ABSENT_SOURCES")
   fg_check_layers(${name} "${arg_LINKS};${arg_PRIVATE_LINKS}")
+  if(FG_WITH_CUDA)
+    list(APPEND arg_SOURCES ${arg_CUDA_SOURCES})
+    if(arg_CUDA_SOURCES)
+      list(APPEND arg_PRIVATE_LINKS fg::dep_cuda)
+    endif()
+  else()
+    list(APPEND arg_SOURCES ${arg_ABSENT_SOURCES})
+  endif()
   add_library(fg_${name} STATIC ${arg_SOURCES})
   add_library(fg::${name} ALIAS fg_${name})
   target_include_directories(fg_${name} PUBLIC include PRIVATE src)

@@ -37,5 +37,5 @@ target_compile_definitions(fg_dep_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=1)
 
 # Our own loops run on LibTorch's thread pool: at::parallel_for is inlined into the caller and is serial
 # there without -fopenmp. The soname is that of the wheel's own libgomp, so only one is ever loaded.
-target_compile_options(fg_dep_torch INTERFACE -fopenmp)
+target_compile_options(fg_dep_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
 target_link_options(fg_dep_torch INTERFACE -fopenmp)

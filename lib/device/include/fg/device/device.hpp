@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <c10/core/Device.h>
+
+namespace fg::device {
+
+/// True in a build for NVIDIA GPUs (FG_CUDA).
+bool is_built_for_gpus();
+
+/// GPUs that this process may use, numbered as CUDA_VISIBLE_DEVICES leaves them; 0 without a driver
+/// and in a build without CUDA.
+int gpu_count();
+
+struct Gpu {
+  std::string name;
+  std::uint64_t bytes = 0;  // of its memory
+  int major = 0;            // compute capability
+  int minor = 0;
+  int multiprocessors = 0;
+
+  bool has_bfloat16() const noexcept { return major >= 8; }
+};
+
+/// Error(usage) naming the count where there is no such GPU.
+Gpu describe_gpu(int index);
+
+/// Makes `device` this thread's own, before the first tensor on it; nothing for the CPU. The memory
+/// that LibTorch keeps there grows in place, so that batches of many sizes do not split it.
+void use(c10::Device device);
+
+/// Waits until all work on `device` is done. Counts as a wait; nothing for the CPU.
+void synchronise(c10::Device device);
+
+/// How often the host has waited for a GPU in this process.
+std::uint64_t host_waits();
+
+/// "CUDA 13.0, kernels for 90"; empty in a build without CUDA. For --version.
+std::string cuda_description();
+
+}  // namespace fg::device

@@ -1,0 +1,50 @@
+#include <fg/base/error.hpp>
+#include <fg/device/device.hpp>
+#include <fg/device/memory.hpp>
+#include <fg/device/transfer.hpp>
+
+// A build without CUDA: there is no GPU, and tensors are the CPU's.
+namespace fg::device {
+
+bool is_built_for_gpus() {
+  return false;
+}
+
+int gpu_count() {
+  return 0;
+}
+
+Gpu describe_gpu(int index) {
+  fail(ExitCode::usage, "GPU " + std::to_string(index) +
+                            " was asked for, but this build has no CUDA; build with the preset gpu");
+}
+
+void use(c10::Device device) {
+  if (!device.is_cpu()) describe_gpu(device.index());
+}
+
+void synchronise(c10::Device) {}
+
+std::string cuda_description() {
+  return {};
+}
+
+Memory memory_of(c10::Device) {
+  return {};
+}
+
+void reset_peak(c10::Device) {}
+
+at::Tensor upload(const at::Tensor& host, at::Device device) {
+  FG_CHECK(device.is_cpu());
+  return host;
+}
+
+Readback::Readback(const at::Tensor& source) : host_(source.clone()) {}
+
+const at::Tensor& Readback::values() {
+  FG_CHECK(is_pending());
+  return host_;
+}
+
+}  // namespace fg::device
