@@ -110,7 +110,7 @@ def make_step(model, peer, device, compiled):
 
 
 def timed_steps(step, batches, device):
-    """Seconds of each step, from an idle device to an idle device; the last loss; the most memory in use by the driver."""
+    """Seconds of each step, from an idle device to an idle device; the last loss; most memory by the driver."""
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     seconds, used = [], 0
     for batch in batches:
