@@ -3,6 +3,8 @@
 #
 #   scripts/bootstrap.sh            packages and virtual environment for build, quick start and tests
 #   scripts/bootstrap.sh --build    the same without what only the tests need
+#   scripts/bootstrap.sh --gpu      as --build, with the CUDA libraries that LibTorch runs with on a GPU,
+#                                   and nvcc where PATH has none (presets gpu and gpu-portable)
 #
 # Packages come by apt (root, or sudo); without either it works when they are there already.
 # FG_PYTHON names another python3 (3.11 or newer).
@@ -20,8 +22,9 @@ die() { printf 'bootstrap: %s\n' "$*" >&2; exit 1; }
 profile=test
 case "${1-}" in
   --build) profile=build ;;
+  --gpu) profile=gpu ;;
   '') ;;
-  *) die "unknown option '$1'; the only one is --build" ;;
+  *) die "unknown option '$1'; there are --build and --gpu" ;;
 esac
 
 # Debian 12 has the compiler run-time of clang under its version's name only.
@@ -31,7 +34,7 @@ elif [ -r /etc/os-release ] && grep -q '^VERSION_CODENAME=noble' /etc/os-release
   test_packages=("${test_packages[@]/libclang-rt-dev/libclang-rt-18-dev}")
 fi
 packages=("${build_packages[@]}")
-[ "$profile" = build ] || packages+=("${test_packages[@]}")
+[ "$profile" != test ] || packages+=("${test_packages[@]}")
 
 is_installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'install ok installed'; }
 missing=()
@@ -60,9 +63,15 @@ python=${FG_PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
   die "$("$python" --version) is too old; set FG_PYTHON to a python3 of 3.11 or newer"
 lists=(scripts/requirements.txt)
-[ "$profile" = build ] || lists+=(scripts/requirements-tests.txt)
+[ "$profile" != test ] || lists+=(scripts/requirements-tests.txt)
+# nvcc of the CUDA release that torch is built with. All its parts are named, since cuda-toolkit's extra
+# nvcc leaves crt and nvvm open, and those of another release do not fit.
+nvcc_wheels=()
+if [ "$profile" = gpu ] && ! command -v nvcc >/dev/null; then
+  nvcc_wheels=('cuda-toolkit[nvcc,cccl]==13.0.2' nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88)
+fi
 mark=.venv/installed-$profile
-wanted=$(cat scripts/bootstrap.sh "${lists[@]}" | sha256sum)
+wanted=$(printf '%s\n' "${nvcc_wheels[@]}" | cat - scripts/bootstrap.sh "${lists[@]}" | sha256sum)
 if [ -f "$mark" ] && [ "$(cat "$mark")" = "$wanted" ]; then
   say "Virtual environment: .venv is up to date"
   exit 0
@@ -79,6 +88,9 @@ if [ "$profile" = build ]; then
   # gigabytes of CUDA that it runs with on a GPU.
   say "LibTorch: the torch wheel alone (about 530 MB)"
   pip install -q --no-deps torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85
+elif [ "$profile" = gpu ]; then
+  say "LibTorch with its CUDA libraries${nvcc_wheels[0]:+, and nvcc} (about 3 GB, some minutes)"
+  pip install -q torch==2.11.0 "${nvcc_wheels[@]}"
 else
   say "LibTorch and the Python packages the tests compare with (about 3 GB, some minutes)"
   pip install -q torch==2.11.0 -r scripts/requirements-tests.txt

@@ -1,6 +1,8 @@
 # The CUDA language and the device half of LibTorch. FG_CUDA: OFF, ON, or AUTO: on where nvcc and all
 # libraries of the torch wheel are there. With OFF every library takes its ABSENT_SOURCES instead.
 #
+# nvcc is the one on PATH (or CMAKE_CUDA_COMPILER, CUDACXX), else PyPI's beside the torch wheel.
+#
 # FG_CUDA_ARCHITECTURES: what kernels are compiled for, as CMAKE_CUDA_ARCHITECTURES has it.
 set(FG_CUDA_ARCHITECTURES "90" CACHE STRING "GPU architectures of the kernels")
 
@@ -9,6 +11,17 @@ if(FG_CUDA STREQUAL OFF OR NOT FG_WITH_TORCH)
   return()
 endif()
 
+if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+  find_program(FG_NVCC nvcc)
+  if(NOT FG_NVCC)
+    file(GLOB wheel_nvcc ${FG_TORCH_DIR}/../nvidia/cu*/bin/nvcc)
+    if(wheel_nvcc)
+      list(GET wheel_nvcc 0 wheel_nvcc)
+      file(REAL_PATH ${wheel_nvcc} wheel_nvcc)
+      set(CMAKE_CUDA_COMPILER ${wheel_nvcc} CACHE FILEPATH "nvcc of the wheel" FORCE)
+    endif()
+  endif()
+endif()
 include(CheckLanguage)
 check_language(CUDA)
 file(GLOB missing_part ${FG_TORCH_DIR}/lib/libtorch_cuda.so)

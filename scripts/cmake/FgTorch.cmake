@@ -17,10 +17,17 @@ if(NOT EXISTS ${FG_TORCH_DIR}/include/ATen/core/Tensor.h)
   message(FATAL_ERROR "${FG_TORCH_DIR} holds no LibTorch headers (FG_TORCH_DIR)")
 endif()
 
+# FG_PORTABLE: the wheel is searched where it lies from the programs' own place (build/bin); where they
+# are copied elsewhere, LD_LIBRARY_PATH must name torch/lib and every nvidia/*/lib.
 file(GLOB nvidia_folders ${FG_TORCH_DIR}/../nvidia/*/lib)
 set(torch_link_options "")
 foreach(folder IN LISTS nvidia_folders ITEMS ${FG_TORCH_DIR}/lib)
-  list(APPEND torch_link_options "LINKER:-rpath-link,${folder}" "LINKER:-rpath,${folder}")
+  list(APPEND torch_link_options "LINKER:-rpath-link,${folder}")
+  if(FG_PORTABLE)
+    file(RELATIVE_PATH folder ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} ${folder})
+    string(PREPEND folder "$ORIGIN/")
+  endif()
+  list(APPEND torch_link_options "LINKER:-rpath,${folder}")
 endforeach()
 
 foreach(name c10 torch_cpu)
