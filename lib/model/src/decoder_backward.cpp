@@ -39,10 +39,8 @@ at::Tensor DecoderBlock::backward_mlp(const at::Tensor& grad_output, Saved& save
   at::Tensor grad_normal = at::empty_like(middle);
   ops::linear_backward_input(gate_up, gate_up_.value, grad_normal);
   saved[Keep::grad_post_norm] = at::empty_like(post_norm_.value);
-  ops::rms_norm_backward_weight(grad_normal, middle, saved[Keep::middle_rms],
-                                saved[Keep::grad_post_norm]);
-  ops::rms_norm_backward_input(grad_normal, middle, post_norm_.value, saved[Keep::middle_rms],
-                               grad_output, grad_normal);
+  ops::rms_norm_backward(grad_normal, middle, post_norm_.value, saved[Keep::middle_rms],
+                         grad_output, grad_normal, saved[Keep::grad_post_norm]);
   return grad_normal;
 }
 
@@ -71,10 +69,8 @@ at::Tensor DecoderBlock::backward_attention(const at::Tensor& grad_middle, const
   at::Tensor grad_normal = at::empty_like(input);
   ops::linear_backward_input(grad_qkv, qkv_.value, grad_normal);
   saved[Keep::grad_input_norm] = at::empty_like(input_norm_.value);
-  ops::rms_norm_backward_weight(grad_normal, input, saved[Keep::input_rms],
-                                saved[Keep::grad_input_norm]);
-  ops::rms_norm_backward_input(grad_normal, input, input_norm_.value, saved[Keep::input_rms],
-                               grad_middle, grad_normal);
+  ops::rms_norm_backward(grad_normal, input, input_norm_.value, saved[Keep::input_rms],
+                         grad_middle, grad_normal, saved[Keep::grad_input_norm]);
   return grad_normal;
 }
 
@@ -84,10 +80,10 @@ void DecoderBlock::backward_head_norms(const Heads& gradients, Saved& saved) con
   at::Tensor grad_k = gradients.k;
   saved[Keep::grad_q_norm] = at::empty_like(q_norm_.value);
   saved[Keep::grad_k_norm] = at::empty_like(k_norm_.value);
-  ops::rms_norm_backward_weight(grad_q, plain.q, saved[Keep::q_rms], saved[Keep::grad_q_norm]);
-  ops::rms_norm_backward_weight(grad_k, plain.k, saved[Keep::k_rms], saved[Keep::grad_k_norm]);
-  ops::rms_norm_backward_input(grad_q, plain.q, q_norm_.value, saved[Keep::q_rms], {}, grad_q);
-  ops::rms_norm_backward_input(grad_k, plain.k, k_norm_.value, saved[Keep::k_rms], {}, grad_k);
+  ops::rms_norm_backward(grad_q, plain.q, q_norm_.value, saved[Keep::q_rms], {}, grad_q,
+                         saved[Keep::grad_q_norm]);
+  ops::rms_norm_backward(grad_k, plain.k, k_norm_.value, saved[Keep::k_rms], {}, grad_k,
+                         saved[Keep::grad_k_norm]);
   saved.drop(Keep::q_rms);
   saved.drop(Keep::k_rms);
 }

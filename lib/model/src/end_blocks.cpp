@@ -87,8 +87,7 @@ at::Tensor Head::backward(const at::Tensor& input, const Batch& batch, double sc
   gradients.finish(index_);
 
   at::Tensor grad_norm = gradients.begin(norm_index_);
-  ops::rms_norm_backward_weight(grad_hidden, input, inverse_rms, grad_norm);
-  ops::rms_norm_backward_input(grad_hidden, input, norm_, inverse_rms, {}, grad_hidden);
+  ops::rms_norm_backward(grad_hidden, input, norm_, inverse_rms, {}, grad_hidden, grad_norm);
   gradients.finish(norm_index_);
   return grad_hidden;
 }

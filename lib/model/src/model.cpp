@@ -6,6 +6,7 @@
 #include <ATen/ops/empty.h>
 
 #include <fg/base/error.hpp>
+#include <fg/ops/embedding.hpp>
 
 namespace fg::model {
 namespace {
@@ -59,6 +60,7 @@ Batch Model::make_batch(std::span<const std::int64_t> ids, std::span<const std::
   batch.documents = ops::Documents(lengths);
   FG_CHECK(batch.tokens() == static_cast<std::int64_t>(ids.size()));
   FG_CHECK(targets.size() == ids.size());
+  ops::check_ids(ids, config_.vocab_size);
   batch.ids = tensor_of(ids);
   batch.rotation = tables_.for_documents(batch.documents);
   std::vector<std::int64_t> positions;
@@ -148,6 +150,7 @@ at::Tensor Model::logits(const Batch& batch) const {
 
 at::Tensor Model::next_logits(std::span<const std::int64_t> ids, KvCache& cache) {
   FG_CHECK(embedding_ && head_ && !ids.empty());
+  ops::check_ids(ids, config_.vocab_size);
   const auto count = static_cast<std::int64_t>(ids.size());
   const ops::Rotation rotation = tables_.for_positions(cache.length(), count);
   cache.reserve(count);

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <vector>
 
+#include "cuda_ops.hpp"
 #include "kernel.hpp"
 
 namespace fg::ops {
@@ -31,20 +32,26 @@ Groups group_by_id(const std::int64_t* ids, std::int64_t count) {
 
 }  // namespace
 
+void check_ids(std::span<const std::int64_t> ids, std::int64_t vocab_size) {
+  const auto outside = std::find_if(ids.begin(), ids.end(), [&](std::int64_t id) {
+    return id < 0 || id >= vocab_size;
+  });
+  if (outside == ids.end()) return;
+  fail(ExitCode::data, "token id " + std::to_string(*outside) +
+                           " is outside the model's vocabulary of " + std::to_string(vocab_size) +
+                           " tokens: the tokenizer does not belong to this model");
+}
+
 void embedding_forward(const at::Tensor& ids, const at::Tensor& weight, std::int64_t vocab_size,
                        at::Tensor& output) {
   check_shape(ids, {ids.numel()}, at::kLong, "embedding ids");
   check_shape(output, {ids.numel(), weight.size(1)}, weight.scalar_type(), "embedding output");
   FG_CHECK(vocab_size <= weight.size(0) && weight.is_contiguous() && output.is_contiguous());
+  if (output.is_cuda()) return cuda::embedding_forward(ids, weight, vocab_size, output);
   const at::Tensor packed = ids.contiguous();
   const std::int64_t* const id = packed.data_ptr<std::int64_t>();
   const std::int64_t count = packed.numel();
-  const std::int64_t* const outside =
-      std::find_if(id, id + count, [&](std::int64_t row) { return row < 0 || row >= vocab_size; });
-  if (outside != id + count)
-    fail(ExitCode::data, "token id " + std::to_string(*outside) +
-                             " is outside the model's vocabulary of " + std::to_string(vocab_size) +
-                             " tokens: the tokenizer does not belong to this model");
+  check_ids({id, static_cast<std::size_t>(count)}, vocab_size);
   const std::size_t bytes = static_cast<std::size_t>(weight.size(1)) * weight.element_size();
   const char* const from = static_cast<const char*>(weight.data_ptr());
   char* const to = static_cast<char*>(output.data_ptr());
@@ -59,6 +66,7 @@ void embedding_backward(const at::Tensor& grad_output, const at::Tensor& ids,
   check_shape(ids, {grad_output.size(0)}, at::kLong, "embedding ids");
   check_shape(grad_weight, {grad_weight.size(0), grad_output.size(1)}, grad_output.scalar_type(),
               "embedding grad_weight");
+  if (grad_output.is_cuda()) return cuda::embedding_backward(grad_output, ids, grad_weight);
   const at::Tensor packed = ids.contiguous();
   const std::int64_t* const id = packed.data_ptr<std::int64_t>();
   const Groups groups = group_by_id(id, packed.numel());

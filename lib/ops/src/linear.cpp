@@ -3,6 +3,7 @@
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/mm.h>
 
+#include "cuda_ops.hpp"
 #include "kernel.hpp"
 
 namespace fg::ops {
@@ -32,6 +33,7 @@ void linear_backward_weight(const at::Tensor& grad_output, const at::Tensor& inp
 
 void linear_backward_bias(const at::Tensor& grad_output, at::Tensor& grad_bias) {
   check_shape(grad_bias, {grad_output.size(1)}, grad_output.scalar_type(), "linear grad_bias");
+  if (grad_output.is_cuda()) return cuda::linear_backward_bias(grad_output, grad_bias);
   dispatch(grad_output.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
     const Rows<T> gradients(grad_output);

@@ -4,6 +4,7 @@
 
 #include <fg/base/failpoint.hpp>
 
+#include "cuda_ops.hpp"
 #include "kernel.hpp"
 
 namespace fg::ops {
@@ -42,6 +43,7 @@ Sum<T> inverse_rms_of(const T* input, std::int64_t width, double eps) {
 void rms_norm_forward(const at::Tensor& input, const at::Tensor& weight, double eps,
                       at::Tensor& output, at::Tensor& inverse_rms) {
   check(input, weight, inverse_rms, output);
+  if (input.is_cuda()) return cuda::rms_norm_forward(input, weight, eps, output, inverse_rms);
   dispatch(input.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
     const Rows<T> in(input);
@@ -61,6 +63,8 @@ void add_rms_norm_forward(const at::Tensor& input, const at::Tensor& residual,
   check(input, weight, inverse_rms, output);
   check_shape(residual, input.sizes(), input.scalar_type(), "norm residual");
   check_shape(sum, input.sizes(), input.scalar_type(), "norm sum");
+  if (input.is_cuda())
+    return cuda::add_rms_norm_forward(input, residual, weight, eps, sum, output, inverse_rms);
   dispatch(input.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
     using S = Sum<T>;
@@ -84,6 +88,7 @@ void add_rms_norm_forward(const at::Tensor& input, const at::Tensor& residual,
 void rms_norm_again(const at::Tensor& input, const at::Tensor& weight,
                     const at::Tensor& inverse_rms, at::Tensor& output) {
   check(input, weight, inverse_rms, output);
+  if (input.is_cuda()) return cuda::rms_norm_again(input, weight, inverse_rms, output);
   dispatch(input.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
     const Rows<T> in(input);
@@ -103,6 +108,9 @@ void rms_norm_backward_input(const at::Tensor& grad_output, const at::Tensor& in
   check_shape(grad_output, input.sizes(), input.scalar_type(), "norm grad_output");
   if (grad_residual.defined())
     check_shape(grad_residual, input.sizes(), input.scalar_type(), "norm grad_residual");
+  if (input.is_cuda())
+    return cuda::rms_norm_backward_input(grad_output, input, weight, inverse_rms, grad_residual,
+                                         grad_input);
   dispatch(input.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
     using S = Sum<T>;
@@ -139,6 +147,8 @@ void rms_norm_backward_input(const at::Tensor& grad_output, const at::Tensor& in
 void rms_norm_backward_weight(const at::Tensor& grad_output, const at::Tensor& input,
                               const at::Tensor& inverse_rms, at::Tensor& grad_weight) {
   check(input, grad_weight, inverse_rms, grad_output);
+  if (input.is_cuda())
+    return cuda::rms_norm_backward_weight(grad_output, input, inverse_rms, grad_weight);
   dispatch(input.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
     using S = Sum<T>;
@@ -158,6 +168,23 @@ void rms_norm_backward_weight(const at::Tensor& grad_output, const at::Tensor& i
         },
         [&](std::int64_t column, S sum) { out[column] = static_cast<T>(sum); });
   });
+}
+
+void rms_norm_backward(const at::Tensor& grad_output, const at::Tensor& input,
+                       const at::Tensor& weight, const at::Tensor& inverse_rms,
+                       const at::Tensor& grad_residual, at::Tensor& grad_input,
+                       at::Tensor& grad_weight) {
+  if (!input.is_cuda()) {
+    rms_norm_backward_weight(grad_output, input, inverse_rms, grad_weight);
+    rms_norm_backward_input(grad_output, input, weight, inverse_rms, grad_residual, grad_input);
+    return;
+  }
+  check(input, weight, inverse_rms, grad_input);
+  check(input, grad_weight, inverse_rms, grad_output);
+  if (grad_residual.defined())
+    check_shape(grad_residual, input.sizes(), input.scalar_type(), "norm grad_residual");
+  cuda::rms_norm_backward(grad_output, input, weight, inverse_rms, grad_residual, grad_input,
+                          grad_weight);
 }
 
 }  // namespace fg::ops

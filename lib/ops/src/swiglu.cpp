@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "cuda_ops.hpp"
 #include "kernel.hpp"
 
 namespace fg::ops {
@@ -19,6 +20,7 @@ S sigmoid(S value) {
 
 void swiglu_forward(const at::Tensor& gate_up, at::Tensor& output) {
   check_shape(gate_up, {output.size(0), 2 * output.size(1)}, output.scalar_type(), "gate_up");
+  if (output.is_cuda()) return cuda::swiglu_forward(gate_up, output);
   dispatch(output.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
     using S = Sum<T>;
@@ -43,6 +45,7 @@ void swiglu_backward(const at::Tensor& grad_output, const at::Tensor& gate_up, a
   check_shape(gate_up, {grad_output.size(0), 2 * grad_output.size(1)}, type, "gate_up");
   check_shape(output, grad_output.sizes(), type, "swiglu output");
   check_shape(grad_gate_up, gate_up.sizes(), type, "grad_gate_up");
+  if (output.is_cuda()) return cuda::swiglu_backward(grad_output, gate_up, output, grad_gate_up);
   dispatch(type, [&](auto zero) {
     using T = decltype(zero);
     using S = Sum<T>;

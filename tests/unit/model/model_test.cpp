@@ -283,10 +283,12 @@ TEST(Model, LearnsASentenceByPlainGradientDescent) {
 
 TEST(Model, RefusesATokenizerThatDoesNotBelongToIt) {
   Model model = make(tiny_config(Family::llama));
-  const Batch batch = model.make_batch(Numbers{101}, Numbers{1}, Numbers{-1});
+  const std::string message = "token id 101 is outside the model's vocabulary of 101";
+  KvCache cache(tiny_config(Family::llama), at::kFloat);
 
-  test::expect_error(ExitCode::data, "token id 101 is outside the model's vocabulary of 101",
-                     [&] { model.logits(batch); });
+  test::expect_error(ExitCode::data, message,
+                     [&] { model.make_batch(Numbers{101}, Numbers{1}, Numbers{-1}); });
+  test::expect_error(ExitCode::data, message, [&] { model.next_logits(Numbers{101}, cache); });
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 #include <cmath>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -18,7 +17,6 @@
 #include <fg/ops/cross_entropy.hpp>
 #include <fg/ops/documents.hpp>
 #include <fg/ops/embedding.hpp>
-#include <fg/ops/gradient_stats.hpp>
 #include <fg/ops/linear.hpp>
 #include <fg/ops/rms_norm.hpp>
 #include <fg/ops/rotary.hpp>
@@ -99,7 +97,38 @@ TEST(Embedding, RefusesIdsOutsideTheVocabularyByNumber) {
     const at::Tensor ids = at::full({2}, bad, at::kLong);
     test::expect_error(ExitCode::data, "token id " + std::to_string(bad) + " is outside",
                        [&] { embedding_forward(ids, weight, 100, output); });
+    const std::vector<std::int64_t> list{99, bad};
+    test::expect_error(ExitCode::data, "token id " + std::to_string(bad) + " is outside",
+                       [&] { check_ids(list, 100); });
   }
+}
+
+TEST(Rotary, TurnsGradientsBackIntoTheFusedMatrixFromAnywhere) {
+  RotaryTables tables(arch::Rope{}, 6, 64);
+  const Rotation rotation = tables.for_positions(0, 5);
+  const at::Tensor q = numbers(5, 24).view({5, 4, 6});
+  const at::Tensor k = numbers(5, 12).mul(2).view({2, 5, 6}).transpose(0, 1);  // strided
+  const at::Tensor v = numbers(5, 12).mul(3).view({5, 2, 6});
+  at::Tensor turned_q = q.clone();
+  at::Tensor turned_k = k.contiguous();
+  rotate_back(turned_q, rotation);
+  rotate_back(turned_k, rotation);
+  at::Tensor fused = at::zeros({5, 48});
+  const auto part = [&](std::int64_t first, std::int64_t count) {
+    return fused.narrow(1, 6 * first, 6 * count).view({5, count, 6});
+  };
+
+  rotate_back_into(q, k, v, rotation, fused);
+  EXPECT_TRUE(part(0, 4).equal(turned_q));
+  EXPECT_TRUE(part(4, 2).equal(turned_k));
+  EXPECT_TRUE(part(6, 2).equal(v));
+
+  part(0, 4).copy_(q);
+  part(4, 2).copy_(k);
+  rotate_back_into(part(0, 4), part(4, 2), part(6, 2), rotation, fused);
+  EXPECT_TRUE(part(0, 4).equal(turned_q)) << "in place";
+  EXPECT_TRUE(part(4, 2).equal(turned_k)) << "in place";
+  EXPECT_TRUE(part(6, 2).equal(v)) << "in place";
 }
 
 TEST(CrossEntropy, RefusesTargetsOutsideTheVocabularyByNumber) {
@@ -153,42 +182,6 @@ TEST(Gradients, KeepTheirBitsOnAnyNumberOfThreads) {
     embedding_backward(gradient, ids, out);
     return out;
   });
-  expect_same_on_any_threads([&] {
-    at::Tensor sum = at::empty({1});
-    at::Tensor flag = at::zeros({1}, at::kInt);
-    gradient_stats(gradient, sum, flag);
-    return sum;
-  });
-}
-
-TEST(GradientStats, SumSquaresAndFlagBadNumbers) {
-  at::Tensor sum = at::empty({1});
-  at::Tensor flag = at::zeros({1}, at::kInt);
-
-  gradient_stats(at::full({10001}, 2.0F), sum, flag);
-  EXPECT_EQ(sum.item<float>(), 40004.0F);
-  EXPECT_EQ(flag.item<int>(), 0);
-
-  gradient_stats(at::empty({0}), sum, flag);
-  EXPECT_EQ(sum.item<float>(), 0.0F);
-
-  gradient_stats(at::full({3}, 1e30F), sum,
-                 flag);  // the norm is too large, the gradient is not bad
-  EXPECT_EQ(flag.item<int>(), 0);
-
-  for (const float bad :
-       {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
-        std::numeric_limits<float>::quiet_NaN()}) {
-    for (const std::int64_t place : {0, 4096, 9999}) {
-      at::Tensor gradient = at::zeros({10000});
-      gradient[place] = bad;
-      flag.zero_();
-      gradient_stats(gradient.to(at::kBFloat16), sum, flag);
-      EXPECT_EQ(flag.item<int>(), 1) << bad << " at " << place;
-    }
-  }
-  gradient_stats(at::zeros({5}), sum, flag);
-  EXPECT_EQ(flag.item<int>(), 1) << "a later tensor does not lower the flag";
 }
 
 TEST(Checks, NameWhatDoesNotFit) {

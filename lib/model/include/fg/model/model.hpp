@@ -46,7 +46,7 @@ public:
   void set_policy(std::int64_t layer, MemoryPolicy policy);
 
   /// Packs a microbatch. `lengths` are the documents', in order; `targets[t]` is the token row t
-  /// predicts, or negative where it is not trained.
+  /// predicts, or negative where it is not trained. An id outside the vocabulary is Error(data).
   Batch make_batch(std::span<const std::int64_t> ids, std::span<const std::int64_t> lengths,
                    std::span<const std::int64_t> targets);
 

@@ -33,4 +33,12 @@ void rms_norm_backward_input(const at::Tensor& grad_output, const at::Tensor& in
 void rms_norm_backward_weight(const at::Tensor& grad_output, const at::Tensor& input,
                               const at::Tensor& inverse_rms, at::Tensor& grad_weight);
 
+/// Both, with the same aliases. On a GPU in one pass over grad_output and input, each block of
+/// threads taking rows in turn: the weight's sums are added in another order than alone, always the
+/// same one.
+void rms_norm_backward(const at::Tensor& grad_output, const at::Tensor& input,
+                       const at::Tensor& weight, const at::Tensor& inverse_rms,
+                       const at::Tensor& grad_residual, at::Tensor& grad_input,
+                       at::Tensor& grad_weight);
+
 }  // namespace fg::ops
