@@ -9,6 +9,7 @@
 #include <fg/base/failpoint.hpp>
 
 #include "common.hpp"
+#include "cuda_optim.hpp"
 
 namespace fg::optim {
 namespace {
@@ -231,6 +232,11 @@ void Adafactor::run(std::size_t phase, const Piece& piece, State& state, const S
     default:
       fail(ExitCode::bug, "adafactor has three phases");
   }
+}
+
+void Adafactor::run_on_gpu(const Piece& piece, State& state, const StepInfo& info,
+                           const GradientCheck* check) const {
+  cuda::adafactor(piece, options(), state, info, check);
 }
 
 }  // namespace fg::optim

@@ -5,6 +5,7 @@
 #include <fg/base/failpoint.hpp>
 
 #include "common.hpp"
+#include "cuda_optim.hpp"
 #include "moments.hpp"
 
 namespace fg::optim {
@@ -88,6 +89,11 @@ void AdamW::run(std::size_t, const Piece& piece, State& state, const StepInfo& i
     work.store_weights(begin, count, p);
   });
   set_age(state, t);
+}
+
+void AdamW::run_on_gpu(const Piece& piece, State& state, const StepInfo& info,
+                       const GradientCheck* check) const {
+  cuda::adamw(piece, options(), state, info, check);
 }
 
 }  // namespace fg::optim

@@ -13,6 +13,8 @@ public:
   std::int64_t row_unit(const Parameter& parameter) const override;
   void run(std::size_t phase, const Piece& piece, State& state, const StepInfo& info,
            std::span<double> sums) const override;
+  void run_on_gpu(const Piece& piece, State& state, const StepInfo& info,
+                  const GradientCheck* check) const override;
 };
 
 }  // namespace fg::optim

@@ -6,6 +6,8 @@
 #include <fg/base/failpoint.hpp>
 #include <fg/optim/clipping.hpp>
 
+#include "cuda_optim.hpp"
+
 namespace fg::optim {
 
 void validate(const ClipOptions& options) {
@@ -28,6 +30,24 @@ double global_norm(std::span<const NamedSum> sums) {
 double clip_factor(double norm, double limit) {
   if (limit <= 0 || !std::isfinite(norm)) return 1;
   return std::min(1.0, limit / (norm + 1e-6));
+}
+
+void clip_on_device(const at::Tensor& sums, const at::Tensor& order, double clip_norm,
+                    const at::Tensor& norm, const at::Tensor& factor, NumericsFlag& flag) {
+  FG_CHECK(sums.numel() == order.numel() && sums.is_contiguous() && order.is_contiguous());
+  FG_CHECK(norm.numel() == 1 && factor.numel() == 1);
+  if (sums.is_cuda()) return cuda::clip(sums, order, clip_norm, norm, factor, flag);
+  const float* squares = sums.const_data_ptr<float>();
+  const std::int64_t* indices = order.const_data_ptr<std::int64_t>();
+  double total = 0;
+  for (std::int64_t i = 0; i < sums.numel(); ++i) {
+    FG_CHECK(indices[i] >= 0 && indices[i] < sums.numel());
+    total += static_cast<double>(squares[indices[i]]);
+  }
+  const double root = std::sqrt(total);
+  if (!std::isfinite(root)) flag.raise();
+  *norm.data_ptr<double>() = root;
+  *factor.data_ptr<float>() = static_cast<float>(clip_factor(root, clip_norm));
 }
 
 Clipper::Clipper(const ClipOptions& options) : options_(options) {

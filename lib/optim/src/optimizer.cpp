@@ -38,10 +38,18 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options) {
 
 void update(const Optimizer& optimizer, const Piece& piece, State& state, const StepInfo& info) {
   FG_CHECK(piece.first_row == 0 && piece.values.numel() == extent_of(piece.parameter).elements());
+  if (piece.values.is_cuda()) return optimizer.run_on_gpu(piece, state, info, nullptr);
   const std::vector<std::size_t> counts = optimizer.phase_sums(piece.parameter);
   std::vector<double> sums(std::accumulate(counts.begin(), counts.end(), std::size_t{0}));
   for (std::size_t phase = 0; phase < counts.size(); ++phase)
     optimizer.run(phase, piece, state, info, sums);
+}
+
+void check_and_update(const Optimizer& optimizer, const Piece& piece, State& state,
+                      const StepInfo& info, const GradientCheck& check) {
+  if (piece.values.is_cuda()) return optimizer.run_on_gpu(piece, state, info, &check);
+  check_gradient(piece.gradient, check.flag, check.sum);
+  update(optimizer, piece, state, info);
 }
 
 Work::Work(const Piece& piece, const OptimizerOptions& options, const StepInfo& info)

@@ -34,12 +34,13 @@ OptimizerSet::OptimizerSet(const Assignments& model, std::span<const Held> held,
   }
 }
 
-float OptimizerSet::check_and_update(std::string_view name, const at::Tensor& values,
-                                     const at::Tensor& gradient, const StepContext& context,
-                                     NumericsFlag& flag) {
-  const float sum = check_gradient(gradient, flag);
-  update_checked(name, values, gradient, context, flag);
-  return sum;
+void OptimizerSet::check_and_update(std::string_view name, const at::Tensor& values,
+                                    const at::Tensor& gradient, const StepContext& context,
+                                    NumericsFlag& flag, const at::Tensor& sum) {
+  Entry& entry = at(name);
+  const Piece piece{entry.assignment.parameter, entry.rows.first, values, gradient};
+  optim::check_and_update(*entry.optimizer, piece, entry.state, step_info(entry, context, flag),
+                          {flag, sum});
 }
 
 void OptimizerSet::update_checked(std::string_view name, const at::Tensor& values,
@@ -53,7 +54,7 @@ void OptimizerSet::update_checked(std::string_view name, const at::Tensor& value
 StepInfo OptimizerSet::step_info(const Entry& entry, const StepContext& context,
                                  const NumericsFlag& flag) const {
   return {context.step, context.seed, entry.assignment.options.lr * context.lr_factor,
-          context.gradient_factor, &flag};
+          context.gradient_factor, &flag, context.device_factor};
 }
 
 OptimizerSet::Entry& OptimizerSet::at(std::string_view name) {

@@ -1,6 +1,7 @@
 #include "sgd.hpp"
 
 #include "common.hpp"
+#include "cuda_optim.hpp"
 #include "moments.hpp"
 
 namespace fg::optim {
@@ -58,6 +59,11 @@ void Sgd::run(std::size_t, const Piece& piece, State& state, const StepInfo& inf
                     work.first + static_cast<std::uint64_t>(begin));
     work.store_weights(begin, count, p);
   });
+}
+
+void Sgd::run_on_gpu(const Piece& piece, State& state, const StepInfo& info,
+                     const GradientCheck* check) const {
+  cuda::sgd(piece, options(), state, info, check);
 }
 
 }  // namespace fg::optim

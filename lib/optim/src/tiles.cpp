@@ -46,6 +46,11 @@ void fill_half_words(const RandomStream& random, std::uint64_t first, std::int64
 
 Matrix matrix_of(const at::Tensor& tensor) {
   FG_CHECK(tensor.defined() && tensor.device().is_cpu());
+  return matrix_anywhere(tensor);
+}
+
+Matrix matrix_anywhere(const at::Tensor& tensor) {
+  FG_CHECK(tensor.defined());
   FG_CHECK(tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16);
   Matrix matrix{tensor.data_ptr(), tensor.scalar_type(), 1, 0};
   if (tensor.numel() == 0) return matrix;

@@ -23,7 +23,9 @@ struct Matrix {
   std::int64_t stride = 0;
 };
 
-/// The tensor as a matrix. Checks that its dimensions fold into rows (a bug otherwise).
+/// The tensor as a matrix. Checks that its dimensions fold into rows (a bug otherwise), and its
+/// type. `matrix_of` also that the host may read it.
+Matrix matrix_anywhere(const at::Tensor& tensor);
 Matrix matrix_of(const at::Tensor& tensor);
 
 /// Elements [begin, begin + count) in row order, as float32.

@@ -61,12 +61,13 @@ void run_updates(const Json& job) {
   at::Tensor weights = read_floats(folder + "/weights.f32", shape, 0).to(parameter.dtype);
   std::ofstream out(folder + "/out.f32", std::ios::binary);
   NumericsFlag flag;
+  const at::Tensor sum = at::empty({1}, at::kFloat);
   for (std::int64_t step = 0; step < job.at("steps").get<std::int64_t>(); ++step) {
     const at::Tensor gradient = read_floats(folder + "/gradients.f32", shape, step);
     set.check_and_update("weight", weights, gradient.to(type_of(job, "gradient_dtype")),
                          {static_cast<std::uint64_t>(step), job.value("seed", std::uint64_t{1}), 1,
                           job.value("gradient_factor", 1.0)},
-                         flag);
+                         flag, sum);
     write_bytes(out, weights.to(at::kFloat));
   }
   for (const State::Entry& entry : set.at("weight").state.entries()) {

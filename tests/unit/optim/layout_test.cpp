@@ -176,13 +176,14 @@ TEST(Layout, TheOrderOfUpdatesAndTheNeighboursDoNotMatter) {
     for (const std::string& name : order) held.push_back({name, {0, 40}});
     OptimizerSet set(model, held);
     NumericsFlag flag;
+    const at::Tensor sum = at::empty({1}, at::kFloat);
     std::vector<at::Tensor> weights;
     for (const std::string& name : order)
       weights.push_back(numbers({40, 30}, name, 0, at::kBFloat16));
     for (std::uint64_t step = 0; step < 3; ++step)
       for (std::size_t i = 0; i < order.size(); ++i)
         set.check_and_update(order[i], weights[i], numbers({40, 30}, "g" + order[i], step),
-                             {step, 9, 0.5, 1}, flag);
+                             {step, 9, 0.5, 1}, flag, sum);
     for (std::size_t i = 0; i < order.size(); ++i)
       if (order[i] == "b") return weights[i];
     return at::Tensor();

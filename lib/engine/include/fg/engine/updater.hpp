@@ -45,6 +45,8 @@ public:
   void apply();
 
 private:
+  at::Tensor sum_of(std::size_t logical) const;
+
   const params::Parameters& parameters_;
   optim::OptimizerSet& optimizers_;
   optim::Clipper& clipper_;
@@ -52,7 +54,7 @@ private:
   params::Gradients gradients_;
   optim::NumericsFlag flag_;
   optim::StepContext context_;
-  std::vector<optim::NamedSum> sums_;
+  at::Tensor sums_;  // float32 [logical tensors]: Σg² of each
 };
 
 }  // namespace fg::engine

@@ -20,13 +20,22 @@ struct StepInfo {
   double lr = 0;
   double gradient_factor = 1;          // from clipping; gradients are multiplied by it in float32
   const NumericsFlag* flag = nullptr;  // nothing is written while it is raised; may be absent
+  /// One float32 on the parameters' GPU, where kernels read it instead of gradient_factor.
+  at::Tensor device_factor = {};
+};
+
+/// What check_gradient is given besides the gradient.
+struct GradientCheck {
+  NumericsFlag& flag;
+  const at::Tensor& sum;
 };
 
 /// The rule by which one logical tensor changes. Stateless and shared: what it remembers lies in
 /// `State`. All arithmetic is in float32 (sums in double); what is written to a bfloat16 tensor is
 /// rounded once, stochastically if the options say so, with random words that count by (seed, step,
 /// parameter name, logical index): results do not depend on storage, threads or the order of calls.
-/// They do not depend on row cuts either, except that sums over ranks are added rank by rank.
+/// They do not depend on row cuts either, except that sums over ranks are added rank by rank. The
+/// random words on a GPU are the CPU's.
 class Optimizer {
 public:
   explicit Optimizer(const OptimizerOptions& options);
@@ -55,6 +64,12 @@ public:
   virtual void run(std::size_t phase, const Piece& piece, State& state, const StepInfo& info,
                    std::span<double> sums) const = 0;
 
+  /// The same for tensors on a GPU, for a parameter whose rows all lie here: all phases, their sums
+  /// and the age stay there. With `check` the gradient is checked first, in the pass that reads it
+  /// anyway where there is one; without, it must have been.
+  virtual void run_on_gpu(const Piece& piece, State& state, const StepInfo& info,
+                          const GradientCheck* check) const = 0;
+
 private:
   OptimizerOptions options_;
 };
@@ -63,5 +78,10 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options);
 
 /// All phases for a parameter whose rows all lie here. The gradient must have been checked.
 void update(const Optimizer& optimizer, const Piece& piece, State& state, const StepInfo& info);
+
+/// The same for a gradient that has not: check_gradient, then the update unless the flag is raised
+/// (by it or by an earlier one). `info.flag` should be the flag of the check.
+void check_and_update(const Optimizer& optimizer, const Piece& piece, State& state,
+                      const StepInfo& info, const GradientCheck& check);
 
 }  // namespace fg::optim

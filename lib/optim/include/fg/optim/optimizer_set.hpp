@@ -20,6 +20,8 @@ struct StepContext {
   std::uint64_t seed = 0;
   double lr_factor = 1;        // the schedule's; each group's lr is multiplied by it
   double gradient_factor = 1;  // from clipping
+  /// One float32 on the parameters' GPU, where kernels read it instead of gradient_factor.
+  at::Tensor device_factor = {};
 };
 
 /// The optimizers and the state of all parameters that lie on this rank.
@@ -43,11 +45,11 @@ public:
   OptimizerSet& operator=(const OptimizerSet&) = delete;
 
   /// The update of a parameter all of whose rows lie here: checks its gradient, and unless the flag
-  /// is raised (by it or by an earlier one) applies it. Gives the gradient's sum of squares,
-  /// unclipped.
-  float check_and_update(std::string_view name, const at::Tensor& values,
-                         const at::Tensor& gradient, const StepContext& context,
-                         NumericsFlag& flag);
+  /// is raised (by it or by an earlier one) applies it. Writes the gradient's sum of squares,
+  /// unclipped, into `sum`, a float32 of one element on the gradient's device.
+  void check_and_update(std::string_view name, const at::Tensor& values,
+                        const at::Tensor& gradient, const StepContext& context, NumericsFlag& flag,
+                        const at::Tensor& sum);
 
   /// The same for a gradient that check_gradient has seen (exact clipping: all are checked first).
   void update_checked(std::string_view name, const at::Tensor& values, const at::Tensor& gradient,
