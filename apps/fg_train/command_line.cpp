@@ -112,8 +112,9 @@ app::Program describe() {
   add("set", words()->composing(), "KEY=VALUE, any key of the configuration; may be repeated");
   for (const KeyOption& option : key_options) add(option.option, word(), option.help);
   add("save-on-each-node", "write checkpoints to a folder of each node's own");
-  add("devices,d", word(), "GPUs to use, for example 0,1,3");
-  add("deterministic", "bit-equal results on CUDA too");
+  add("devices,d", word(),
+      "auto (GPUs where there are any), cpu, or the GPUs to use, for example 0,1,3");
+  add("deterministic", "bit-equal results on a GPU too");
   add("dry-run", "resolve everything, forecast memory and time, print the launch lines, and stop");
   add("plan", "print the run's header, and stop");
   add("debug-optimizer-groups",
@@ -141,9 +142,7 @@ CommandLine read_command_line(const app::Arguments& arguments) {
     line.overrides.push_back({"checkpoint.each_node", "true", "--save-on-each-node"});
   if (given(arguments, "deterministic"))
     line.overrides.push_back({"train.deterministic", "true", "--deterministic"});
-  if (given(arguments, "devices"))
-    fail(ExitCode::usage, "--devices " + text(arguments, "devices") +
-                              ": this build computes on the CPU and has no devices to choose");
+  if (given(arguments, "devices")) line.devices = text(arguments, "devices");
   if (given(arguments, "set"))
     for (const std::string& setting : arguments["set"].as<std::vector<std::string>>())
       line.overrides.push_back(config::parse_set(setting));

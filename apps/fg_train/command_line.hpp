@@ -18,6 +18,7 @@ enum class Ask { train, plan, dry_run, optimizer_groups };
 struct CommandLine {
   std::filesystem::path configuration;  // empty: the defaults alone
   std::vector<config::Override> overrides;
+  std::string devices = "auto";  // for device::choose_device
   Ask ask = Ask::train;
   std::string note;  // for the user, if something was chosen for him
 };

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <string>
 
+#include <fg/device/device.hpp>
 #include <fg/engine/run.hpp>
 #include <fg/log/console.hpp>
 #include <fg/log/log.hpp>
@@ -29,8 +30,8 @@ void print_launch_lines(const train::CommandLine& line, std::int64_t ranks) {
          "  srun --mpi=pmix --ntasks=" + count + " " + command});
 }
 
-void print_estimate(const engine::RunPlan& plan) {
-  const double seconds = engine::estimate_seconds(plan);
+void print_estimate(const engine::RunSettings& settings, const engine::RunPlan& plan) {
+  const double seconds = engine::estimate_seconds(settings, plan);
   print({std::isfinite(seconds)
              ? "about " + log::format_duration(seconds) + " of training on this machine"
              : "the time is not known without the data"});
@@ -50,7 +51,7 @@ bool answer(const train::CommandLine& line, const engine::RunSettings& settings,
       return true;
     case train::Ask::dry_run:
       print(log::format_block("dry run", engine::describe(settings, plan)));
-      print_estimate(plan);
+      print_estimate(settings, plan);
       print_launch_lines(line, ranks);
       return true;
   }
@@ -112,6 +113,7 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
     else
       ranks = std::max(wanted, ranks);
     settings = train::settings_of(loaded, ranks);
+    settings.device = device::choose_device(line.devices, 0);
     if (line.ask == train::Ask::train) open_run_log(arguments, session, settings);
     plan = engine::make_plan(settings, line.ask == train::Ask::train ? engine::MissingData::refuse
                                                                      : engine::MissingData::go_on);

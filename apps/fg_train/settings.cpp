@@ -62,8 +62,10 @@ void read_model(const Configuration& configuration, engine::RunSettings& setting
     case config::MemoryPolicy::keep:
       settings.model.policy = model::MemoryPolicy::keep;
       break;
+    case config::MemoryPolicy::offload:
+      settings.model.policy = model::MemoryPolicy::offload;
+      break;
     case config::MemoryPolicy::checkpoint:
-    case config::MemoryPolicy::offload:  // without a device there is nothing to offload from
       settings.model.policy = model::MemoryPolicy::checkpoint;
       break;
     case config::MemoryPolicy::automatic:

@@ -1,6 +1,7 @@
 #include <fg/base/error.hpp>
 #include <fg/device/device.hpp>
 #include <fg/device/memory.hpp>
+#include <fg/device/parking.hpp>
 #include <fg/device/transfer.hpp>
 
 // A build without CUDA: there is no GPU, and tensors are the CPU's.
@@ -15,8 +16,9 @@ int gpu_count() {
 }
 
 Gpu describe_gpu(int index) {
-  fail(ExitCode::usage, "GPU " + std::to_string(index) +
-                            " was asked for, but this build has no CUDA; build with the preset gpu");
+  fail(ExitCode::usage,
+       "GPU " + std::to_string(index) +
+           " was asked for, but this build has no CUDA; build with the preset gpu");
 }
 
 void use(c10::Device device) {
@@ -24,6 +26,13 @@ void use(c10::Device device) {
 }
 
 void synchronise(c10::Device) {}
+
+c10::Device choose_device(std::string_view words, int) {
+  if (words != "auto" && words != "cpu")
+    fail(ExitCode::usage, "--devices " + std::string(words) +
+                              ": this build computes on the CPU and has no devices to choose");
+  return c10::kCPU;
+}
 
 std::string cuda_description() {
   return {};
@@ -38,6 +47,22 @@ void reset_peak(c10::Device) {}
 at::Tensor upload(const at::Tensor& host, at::Device device) {
   FG_CHECK(device.is_cpu());
   return host;
+}
+
+Parking::Parking(at::Device device) : device_(device) {
+  FG_CHECK(device.is_cpu());
+}
+
+std::shared_ptr<Parked> Parking::park(const at::Tensor& tensor) {
+  auto parked = std::make_shared<Parked>();
+  parked->back = tensor;
+  return parked;
+}
+
+void Parking::fetch(Parked&) {}
+
+at::Tensor Parking::take(Parked& parked) {
+  return parked.back;
 }
 
 Readback::Readback(const at::Tensor& source) : host_(source.clone()) {}

@@ -1,6 +1,10 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <utility>
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 
 #include <fg/base/error.hpp>
 #include <fg/engine/checkpoint_io.hpp>
@@ -14,8 +18,30 @@ std::vector<std::uint64_t> unsigned_shape(const std::vector<std::int64_t>& shape
 }
 
 std::span<std::byte> bytes_of(const at::Tensor& tensor) {
-  FG_CHECK(tensor.is_contiguous());
+  FG_CHECK(tensor.is_contiguous() && tensor.device().is_cpu());
   return {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()};
+}
+
+checkpoint::Slice slice_of_whole(store::TensorInfo info, const at::Tensor& tensor) {
+  if (tensor.device().is_cpu()) return checkpoint::whole(std::move(info), bytes_of(tensor));
+  FG_CHECK(tensor.is_contiguous());
+  checkpoint::Slice slice = checkpoint::whole(std::move(info), {});
+  slice.copy = [flat = tensor.view(-1).view(at::kByte)](std::uint64_t offset,
+                                                        std::span<std::byte> out) {
+    const auto count = static_cast<std::int64_t>(out.size());
+    at::from_blob(out.data(), {count}, at::kByte)
+        .copy_(flat.narrow(0, static_cast<std::int64_t>(offset), count));
+  };
+  return slice;
+}
+
+/// Calls read(bytes) to fill the tensor, wherever it is.
+template <typename Read>
+void fill(const at::Tensor& tensor, const Read& read) {
+  if (tensor.device().is_cpu()) return read(bytes_of(tensor));
+  const at::Tensor host = at::empty(tensor.sizes(), tensor.options().device(at::kCPU));
+  read(bytes_of(host));
+  tensor.copy_(host);
 }
 
 store::TensorInfo info_of(const params::LogicalTensor& tensor, at::ScalarType type) {
@@ -49,7 +75,7 @@ void require(const checkpoint::Reader& reader, store::TensorUse use,
 
 /// Rows of an optimizer tensor that lie here; a tensor that is not cut lies here whole.
 checkpoint::Slice slice_of(const store::TensorInfo& info, const optim::State::Entry& entry) {
-  checkpoint::Slice slice = checkpoint::whole(info, bytes_of(entry.tensor));
+  checkpoint::Slice slice = slice_of_whole(info, entry.tensor);
   if (!info.shape.empty() && entry.spec.cut_with_rows) {
     slice.first_row = static_cast<std::uint64_t>(entry.rows.first);
     slice.rows = static_cast<std::uint64_t>(entry.rows.count);
@@ -84,9 +110,11 @@ std::string read_warm_start(const std::filesystem::path& folder, optim::Optimize
     for (const auto& state : entry.state.entries()) {
       const store::TensorInfo info = info_of(entry, state.spec);
       const checkpoint::Slice mine = slice_of(info, state);
-      const std::uint64_t row_bytes = mine.rows == 0 ? 0 : mine.bytes.size() / mine.rows;
-      reader.read(store::TensorUse::optimizer, *reader.find(store::TensorUse::optimizer, info.name),
-                  mine.first_row * row_bytes, bytes_of(state.tensor));
+      const std::uint64_t row_bytes = mine.rows == 0 ? 0 : state.tensor.nbytes() / mine.rows;
+      const std::size_t index = *reader.find(store::TensorUse::optimizer, info.name);
+      fill(state.tensor, [&](std::span<std::byte> bytes) {
+        reader.read(store::TensorUse::optimizer, index, mine.first_row * row_bytes, bytes);
+      });
     }
     ++taken;
   }
@@ -99,8 +127,8 @@ std::vector<checkpoint::Slice> weight_slices(const params::Parameters& parameter
   std::vector<checkpoint::Slice> slices;
   const auto& logical = parameters.layout().logical;
   for (std::size_t index = 0; index < logical.size(); ++index)
-    slices.push_back(checkpoint::whole(info_of(logical[index], parameters.type()),
-                                       bytes_of(parameters.logical(index))));
+    slices.push_back(
+        slice_of_whole(info_of(logical[index], parameters.type()), parameters.logical(index)));
   return slices;
 }
 
@@ -117,7 +145,9 @@ void read_weights(checkpoint::Reader& reader, const params::Parameters& paramete
   for (std::size_t index = 0; index < logical.size(); ++index) {
     const store::TensorInfo info = info_of(logical[index], parameters.type());
     require(reader, store::TensorUse::weights, info);
-    reader.read(store::TensorUse::weights, info.name, bytes_of(parameters.logical(index)));
+    fill(parameters.logical(index), [&](std::span<std::byte> bytes) {
+      reader.read(store::TensorUse::weights, info.name, bytes);
+    });
   }
 }
 
@@ -127,8 +157,9 @@ void read_optimizer(checkpoint::Reader& reader, optim::OptimizerSet& optimizers)
       const store::TensorInfo info = info_of(entry, state.spec);
       require(reader, store::TensorUse::optimizer, info);
       const checkpoint::Slice mine = slice_of(info, state);
-      reader.read(store::TensorUse::optimizer, info.name, mine.first_row, mine.rows,
-                  bytes_of(state.tensor));
+      fill(state.tensor, [&](std::span<std::byte> bytes) {
+        reader.read(store::TensorUse::optimizer, info.name, mine.first_row, mine.rows, bytes);
+      });
     }
 }
 

@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include <ATen/ops/zeros.h>
+
+#include <fg/device/transfer.hpp>
 #include <fg/engine/evaluation.hpp>
 
 namespace fg::engine {
@@ -29,17 +32,20 @@ Evaluation evaluate(model::Model& model, const data::TokenSet& set, const data::
   const auto all = static_cast<std::uint64_t>(plan.rows());
   const std::uint64_t rows = std::min(all, most_rows.value_or(all));
   Evaluation result;
+  at::Tensor loss_sum = at::zeros({1}, at::TensorOptions(at::kDouble).device(model.device()));
   for (std::uint64_t begin = 0; begin < rows;) {
     const std::uint64_t end = std::min(rows, begin + static_cast<std::uint64_t>(rows_at_once));
     std::vector<data::Row> batch;
     for (std::uint64_t row = begin; row < end; ++row)
       batch.push_back(data::make_row(set, plan, static_cast<std::size_t>(row)));
     const model::Batch packed = make_batch(model, batch);
-    if (packed.trained() > 0) result.loss_sum += model::loss_sum(model.evaluate(packed));
+    if (packed.trained() > 0) loss_sum.add_(model::loss_sum(model.evaluate(packed)));
     result.tokens += packed.trained();
     begin = end;
     after_batch(begin);
   }
+  device::Readback sum(loss_sum);
+  result.loss_sum = *sum.values().data_ptr<double>();
   return result;
 }
 

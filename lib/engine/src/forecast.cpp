@@ -10,6 +10,8 @@ namespace {
 /// Thread stacks, packed operands of matrix products and the heap's loose ends: measured
 /// (docs/performance.md), not derived.
 constexpr std::int64_t library_bytes = 48 << 20;
+/// Workspaces of cuBLAS and cuBLASLt.
+constexpr std::int64_t gpu_library_bytes = 64 << 20;
 
 std::int64_t size_of(at::ScalarType type) {
   return static_cast<std::int64_t>(c10::elementSize(type));
@@ -41,16 +43,20 @@ MemoryForecast forecast_memory(const MemoryQuestion& question) {
   };
   const std::int64_t others = question.config.layers - question.kept_layers;
   forecast.activations = question.kept_layers * saved(model::MemoryPolicy::keep) +
-                         others * saved(model::MemoryPolicy::checkpoint);
+                         others * saved(question.other_layers);
   // As model::train_bytes has it, for layers of both kinds.
   const std::int64_t hidden =
       question.microbatch_tokens * question.config.hidden_size * size_of(question.type);
-  std::int64_t layer =
-      model::working_bytes(question.config, question.type, question.microbatch_tokens);
+  std::int64_t layer = model::working_bytes(question.config, question.type,
+                                            question.microbatch_tokens, question.device.type());
   if (others > 0) layer += saved(model::MemoryPolicy::keep) - hidden;
-  forecast.working = std::max(layer, hidden + model::head_bytes(question.config, question.type,
-                                                                question.microbatch_tokens));
-  forecast.libraries = library_bytes;
+  forecast.working = std::max(
+      layer, hidden + model::head_bytes(question.config, question.type, question.microbatch_tokens,
+                                        question.device.type()));
+  // Inputs on their way out and back.
+  if (question.other_layers == model::MemoryPolicy::offload && others > 0)
+    forecast.working += 4 * hidden;
+  forecast.libraries = question.device.is_cuda() ? gpu_library_bytes : library_bytes;
   return forecast;
 }
 

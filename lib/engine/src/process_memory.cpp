@@ -3,6 +3,7 @@
 #include <limits>
 #include <string>
 
+#include <fg/device/memory.hpp>
 #include <fg/engine/process_memory.hpp>
 
 namespace fg::engine {
@@ -33,7 +34,13 @@ ProcessMemory process_memory() {
           .peak_resident = kibibytes_of("/proc/self/status", "VmHWM")};
 }
 
-std::uint64_t available_memory() {
+std::uint64_t available_memory(c10::Device device) {
+  if (device.is_cuda()) {
+    constexpr std::uint64_t for_the_driver = std::uint64_t{1} << 30;
+    const device::Memory memory = device::memory_of(device);
+    const std::uint64_t free = memory.total - memory.driver_used + memory.reserved;
+    return free - std::min(free, for_the_driver);
+  }
   constexpr std::uint64_t no_limit = std::numeric_limits<std::uint64_t>::max();
   const std::uint64_t machine = kibibytes_of("/proc/meminfo", "MemAvailable");
   const std::uint64_t limit = number_in("/sys/fs/cgroup/memory.max", no_limit);

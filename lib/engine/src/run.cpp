@@ -6,6 +6,8 @@
 #include <fg/base/units.hpp>
 #include <fg/checkpoint/reader.hpp>
 #include <fg/checkpoint/run_folder.hpp>
+#include <fg/device/device.hpp>
+#include <fg/device/memory.hpp>
 #include <fg/engine/checkpoint_io.hpp>
 #include <fg/engine/process_memory.hpp>
 #include <fg/engine/run.hpp>
@@ -35,13 +37,13 @@ public:
         settings_(settings),
         plan_(plan),
         folder_(settings.output),
-        model_(plan.config, plan.type),
-        optimizers_(plan.assignments, all_of(plan.assignments)),
+        model_(plan.config, plan.type, settings.device),
+        optimizers_(plan.assignments, all_of(plan.assignments), settings.device),
         clipper_(settings.optimizer.clip),
         updater_(model_.parameters(), optimizers_, clipper_, plan.kept) {
     for (std::int64_t layer = 0; layer < plan.config.layers; ++layer)
-      model_.set_policy(layer, layer < plan.kept_layers ? model::MemoryPolicy::keep
-                                                        : model::MemoryPolicy::checkpoint);
+      model_.set_policy(layer,
+                        layer < plan.kept_layers ? model::MemoryPolicy::keep : plan.other_layers);
     for (const std::string& note : folder_.notes()) log::warning(note);
   }
 
@@ -163,10 +165,13 @@ Requests Run::requests() {
 }
 
 void Run::report_memory() const {
-  const std::uint64_t peak = process_memory().peak_resident - memory_before_;
+  const bool is_gpu = settings_.device.is_cuda();
+  const std::uint64_t peak = is_gpu ? device::memory_of(settings_.device).peak_allocated
+                                    : process_memory().peak_resident - memory_before_;
   log::info("peak memory " + std::to_string(peak) + " bytes, forecast " +
-            std::to_string(plan_.memory.total()) + " (beyond " + format_bytes(memory_before_) +
-            " before the model was made)");
+            std::to_string(plan_.memory.total()) +
+            (is_gpu ? " (in tensors on the GPU)"
+                    : " (beyond " + format_bytes(memory_before_) + " before the model was made)"));
 }
 
 RunEnd Run::train() {
@@ -205,6 +210,8 @@ RunEnd Run::train() {
 
 RunEnd run(session::Session& session, const RunSettings& settings, RunPlan& plan) {
   FG_CHECK(plan.train != nullptr && plan.steps != nullptr);
+  device::use(settings.device);
+  device::set_deterministic(settings.deterministic);
   return Run(session, settings, plan).train();
 }
 

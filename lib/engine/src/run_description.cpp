@@ -4,10 +4,12 @@
 #include <cstdio>
 #include <string>
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 
 #include <fg/base/units.hpp>
+#include <fg/device/device.hpp>
 #include <fg/engine/flops.hpp>
 #include <fg/engine/process_memory.hpp>
 #include <fg/engine/run_plan.hpp>
@@ -70,7 +72,14 @@ std::string optimizer_text(const RunSettings& settings, const RunPlan& plan) {
   return text;
 }
 
-std::string memory_text(const RunPlan& plan) {
+std::string device_text(const RunSettings& settings) {
+  if (settings.device.is_cpu()) return "CPU, " + std::to_string(at::get_num_threads()) + " threads";
+  const device::Gpu gpu = device::describe_gpu(settings.device.index());
+  return "GPU " + std::to_string(settings.device.index()) + ", " + gpu.name + ", " +
+         format_bytes(gpu.bytes) + (settings.deterministic ? ", deterministic" : "");
+}
+
+std::string memory_text(const RunPlan& plan, at::Device device) {
   std::string text = format_bytes(static_cast<std::uint64_t>(plan.memory.total())) + " (";
   bool is_first = true;
   for (const auto& [name, bytes] : plan.memory.parts()) {
@@ -78,7 +87,7 @@ std::string memory_text(const RunPlan& plan) {
     text += (is_first ? "" : ", ") + name + " " + format_bytes(static_cast<std::uint64_t>(bytes));
     is_first = false;
   }
-  return text + ") of " + format_bytes(available_memory()) + " available";
+  return text + ") of " + format_bytes(available_memory(device)) + " available";
 }
 
 }  // namespace
@@ -92,26 +101,31 @@ log::Block describe(const RunSettings& settings, const RunPlan& plan) {
                                          " documents every " + thousands(plan.trainer.eval_every) +
                                          " steps");
   block.emplace_back("batch", batch_text(settings, plan));
+  block.emplace_back("device", device_text(settings));
   if (plan.trainer.total_steps > 0)
     block.emplace_back("length", thousands(plan.trainer.total_steps) + " steps");
   block.emplace_back("optimizer", optimizer_text(settings, plan));
-  block.emplace_back("memory", memory_text(plan));
+  block.emplace_back("memory", memory_text(plan, settings.device));
   block.emplace_back("output", settings.output.string());
   return block;
 }
 
-double estimate_seconds(const RunPlan& plan) {
+double estimate_seconds(const RunSettings& settings, const RunPlan& plan) {
   if (!plan.train) return std::nan("");
   // A product of the size that a microbatch's projections have; the second one is timed.
-  constexpr std::int64_t size = 1024;
+  const std::int64_t size = settings.device.is_cuda() ? 8192 : 1024;
   // Attention, norms and updates run below the speed of a product.
   constexpr double share_of_product_speed = 0.6;
-  const at::Tensor ones = at::ones({size, size}, plan.type);
+  const at::Tensor ones =
+      at::ones({size, size}, at::TensorOptions(plan.type).device(settings.device));
   at::mm(ones, ones);
+  device::synchronise(settings.device);
   const auto begin = std::chrono::steady_clock::now();
   at::mm(ones, ones);
+  device::synchronise(settings.device);
   const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
-  const double speed = 2.0 * size * size * size / spent.count() * share_of_product_speed;
+  const double operations = 2.0 * std::pow(static_cast<double>(size), 3);
+  const double speed = operations / spent.count() * share_of_product_speed;
 
   const auto epoch = plan.train->at(0);
   Work work{.tokens = epoch->tokens(), .trained = epoch->trained_tokens()};

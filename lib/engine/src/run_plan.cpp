@@ -3,6 +3,8 @@
 
 #include <fg/base/error.hpp>
 #include <fg/data/prepare.hpp>
+#include <fg/device/device.hpp>
+#include <fg/engine/flops.hpp>
 #include <fg/engine/process_memory.hpp>
 #include <fg/engine/run_plan.hpp>
 #include <fg/log/log.hpp>
@@ -27,7 +29,12 @@ std::vector<optim::Parameter> parameters_of(const params::Layout& layout, at::Sc
 void plan_model(const RunSettings& settings, RunPlan& plan) {
   const std::filesystem::path file = settings.model.config / "config.json";
   plan.config = arch::parse_model_config(read_json(file), file.string());
+  plan.type = settings.device.is_cuda() ? at::kBFloat16 : at::kFloat;
   if (settings.model.dtype) plan.type = params::scalar_type_of(*settings.model.dtype);
+  if (settings.device.is_cuda() && plan.type != at::kBFloat16)
+    fail(ExitCode::usage, std::string("model.dtype ") + c10::toString(plan.type) +
+                              ": training on a GPU computes in bfloat16; set model.dtype to "
+                              "bfloat16 or auto, or --devices cpu");
   plan.layout = params::plan_layout(plan.config, params::whole(plan.config));
   const std::int64_t longest = plan.config.max_position_embeddings;
   if (static_cast<std::int64_t>(settings.data.train.seq_len) > longest)
@@ -63,12 +70,17 @@ void plan_optimizer(const RunSettings& settings, RunPlan& plan) {
 /// Sets how many layers keep their activations.
 void plan_layers(const ModelSettings& settings, MemoryQuestion& question) {
   if (settings.policy) {
-    if (*settings.policy == model::MemoryPolicy::checkpoint) question.kept_layers = 0;
+    if (*settings.policy != model::MemoryPolicy::keep) question.kept_layers = 0;
+    if (*settings.policy == model::MemoryPolicy::offload)
+      question.other_layers = model::MemoryPolicy::offload;
     return;
   }
-  const auto budget = static_cast<std::int64_t>(settings.budget_bytes.value_or(available_memory()));
-  while (question.kept_layers > 0 && forecast_memory(question).total() > budget)
-    --question.kept_layers;
+  const auto budget =
+      static_cast<std::int64_t>(settings.budget_bytes.value_or(available_memory(question.device)));
+  const auto is_too_much = [&] { return forecast_memory(question).total() > budget; };
+  while (question.kept_layers > 0 && is_too_much()) --question.kept_layers;
+  if (question.device.is_cuda() && is_too_much())
+    question.other_layers = model::MemoryPolicy::offload;
 }
 
 void plan_gradients(const RunSettings& settings, RunPlan& plan) {
@@ -84,6 +96,7 @@ void plan_gradients(const RunSettings& settings, RunPlan& plan) {
   MemoryQuestion question{.config = plan.config,
                           .layout = plan.layout,
                           .type = plan.type,
+                          .device = settings.device,
                           .kept_layers = plan.config.layers,
                           .microbatch_tokens = tokens,
                           .microbatches = needs.microbatches,
@@ -91,7 +104,7 @@ void plan_gradients(const RunSettings& settings, RunPlan& plan) {
                           .optimizer = plan.assignments};
   if (kept) {
     const auto others = static_cast<std::uint64_t>(forecast_memory(question).total());
-    const std::uint64_t available = available_memory();
+    const std::uint64_t available = available_memory(settings.device);
     plan.kept = optim::gradient_dtype(settings.optimizer.gradient_type,
                                       parameters_of(plan.layout, plan.type),
                                       available - std::min(available, others));
@@ -99,6 +112,7 @@ void plan_gradients(const RunSettings& settings, RunPlan& plan) {
   }
   plan_layers(settings.model, question);
   plan.kept_layers = question.kept_layers;
+  plan.other_layers = question.other_layers;
   plan.memory = forecast_memory(question);
 }
 
@@ -171,6 +185,8 @@ void plan_steps(const RunSettings& settings, RunPlan& plan) {
   trainer.min_delta = settings.evaluation.min_delta;
   trainer.keeps_best = settings.checkpoint.retention.keep_best > 0;
   trainer.guard = settings.optimizer.guard;
+  if (settings.device.is_cuda())
+    trainer.peak_flops = device_peak_flops(device::describe_gpu(settings.device.index()).name);
   optim::validate(settings.optimizer.schedule, plan.lr);
   plan.schedule = std::make_unique<optim::LrSchedule>(
       settings.optimizer.schedule, plan.lr, plan.tokens_per_step,

@@ -1,10 +1,15 @@
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <utility>
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
+
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
+#include <fg/device/memory.hpp>
 #include <fg/engine/flops.hpp>
 #include <fg/engine/process_memory.hpp>
 #include <fg/engine/trainer.hpp>
@@ -37,7 +42,11 @@ Trainer::Trainer(Parts parts, TrainerSettings settings, TrainerState state)
       state_(std::move(state)),
       guard_(settings_.guard) {
   guard_.restore(state_.guard);
-  parts_.clipper.restore(state_.last_norm);
+  parts_.updater.restore(state_.last_norm);
+  // A spike that is to be skipped must be seen before its update.
+  const bool waits_for_loss =
+      parts_.updater.keeps_gradients() && settings_.guard.spike == optim::SpikePolicy::skip;
+  most_in_air_ = parts_.model.device().is_cuda() && !waits_for_loss ? 1 : 0;
   if (state_.step > 0) saved_at_ = state_.step;
   restart_feed();
 }
@@ -61,76 +70,99 @@ void Trainer::restart_feed() {
   waited_ = 0;
 }
 
-Trainer::Microbatches Trainer::fetch(const StepRows& rows) {
+Trainer::StepData Trainer::fetch() {
+  if (!returned_.empty()) {
+    StepData data = std::move(returned_.front());
+    returned_.pop_front();
+    return data;
+  }
+  StepData data;
+  data.rows = parts_.plan.at(flights_.empty() ? state_.cursor : flights_.back().data.rows.next);
   const auto size = static_cast<std::uint64_t>(settings_.microbatch_rows);
-  Microbatches microbatches((rows.rows + size - 1) / size);
-  for (auto& microbatch : microbatches) microbatch = feed_->next();
-  return microbatches;
+  data.microbatches.resize((data.rows.rows + size - 1) / size);
+  for (auto& microbatch : data.microbatches) microbatch = feed_->next();
+  fail_point("train.step");
+  return data;
 }
 
-Trainer::StepResult Trainer::compute(const StepRows& rows, const Microbatches& microbatches) {
-  const double factor = parts_.schedule.factor(state_.step);
-  last_lr_ = parts_.schedule.lr(state_.step);
-  parts_.updater.begin(static_cast<std::int64_t>(microbatches.size()),
-                       {.step = state_.step, .seed = settings_.seed, .lr_factor = factor});
-  const double scale = 1.0 / static_cast<double>(std::max<std::int64_t>(1, rows.trained));
-  StepResult result;
+Trainer::Flight Trainer::launch(StepData data) {
+  const std::uint64_t step = state_.step + flights_.size();
+  Flight flight{.data = std::move(data), .lr = parts_.schedule.lr(step), .work = {}, .numbers = {}};
+  const Microbatches& microbatches = flight.data.microbatches;
+  parts_.updater.begin(
+      static_cast<std::int64_t>(microbatches.size()),
+      {.step = step, .seed = settings_.seed, .lr_factor = parts_.schedule.factor(step)});
+  const auto share = [](std::int64_t trained) {
+    return 1.0 / static_cast<double>(std::max<std::int64_t>(1, trained));
+  };
+  at::Tensor loss_sum =
+      at::zeros({1}, at::TensorOptions(at::kDouble).device(parts_.model.device()));
   for (const auto& microbatch : microbatches) {
     const model::Batch batch = make_batch(parts_.model, microbatch);
-    const double mean =
+    const double scale =
         fault_planted("engine.mean_of_means")
-            ? 1.0 / static_cast<double>(std::max<std::int64_t>(
-                        1, batch.trained() * static_cast<std::int64_t>(microbatches.size())))
-            : scale;
-    result.loss_sum += model::loss_sum(parts_.model.train(batch, mean, parts_.updater.gradients()));
-    result.work += work_of(parts_.model.config(), batch);
+            ? share(batch.trained() * static_cast<std::int64_t>(microbatches.size()))
+            : share(flight.data.rows.trained);
+    loss_sum.add_(model::loss_sum(parts_.model.train(batch, scale, parts_.updater.gradients())));
+    flight.work += work_of(parts_.model.config(), batch);
   }
-  result.gradients = parts_.updater.measure();
-  return result;
+  flight.numbers = device::Readback(at::cat({loss_sum, parts_.updater.measure()}));
+  if (parts_.updater.keeps_gradients() && most_in_air_ > 0) parts_.updater.apply();
+  return flight;
 }
 
-void Trainer::step() {
-  const StepRows rows = parts_.plan.at(state_.cursor);
-  const Microbatches microbatches = fetch(rows);
-  fail_point("train.step");
-  optim::StepReport report{.step = state_.step + 1,
-                           .gradients_kept = parts_.updater.keeps_gradients()};
+optim::StepReport Trainer::report_of(Flight& flight) const {
+  const double* const numbers = flight.numbers.values().data_ptr<double>();
+  const std::int64_t trained = std::max<std::int64_t>(1, flight.data.rows.trained);
+  return {.step = state_.step + 1,
+          .loss = numbers[0] / static_cast<double>(trained),
+          .norm = numbers[2] == 0 || !std::isfinite(numbers[1]) ? numbers[1] : std::nan(""),
+          .gradients_kept = parts_.updater.keeps_gradients()};
+}
+
+void Trainer::settle() {
+  Flight flight = std::move(flights_.front());
+  flights_.pop_front();
+  optim::StepReport report = report_of(flight);
   for (;;) {
-    const StepResult result = compute(rows, microbatches);
-    report.loss = result.loss_sum / static_cast<double>(std::max<std::int64_t>(1, rows.trained));
-    report.norm = result.gradients.norm;
+    const bool is_bad = !std::isfinite(report.norm);
     const optim::Decision decision = guard_.judge(report);
     if (!decision.message.empty()) log::warning(decision.message);
-    switch (decision.action) {
-      case optim::Action::proceed:
-        if (parts_.updater.keeps_gradients()) parts_.updater.apply();
-        return accept(rows, result);
-      case optim::Action::replay:
-        report.replayed = true;
-        continue;
-      case optim::Action::skip:
-        ++state_.step;
-        state_.cursor = rows.next;
-        return;
-      case optim::Action::rollback:
-        return roll_back(rows);
-      case optim::Action::stop:
-        fail(ExitCode::numerics,
-             decision.message + "; the last checkpoint is untouched (docs/operations.md)");
+    if (decision.action == optim::Action::stop)
+      fail(ExitCode::numerics,
+           decision.message + "; the last checkpoint is untouched (docs/operations.md)");
+    if (decision.action == optim::Action::proceed) {
+      if (parts_.updater.keeps_gradients() && most_in_air_ == 0) parts_.updater.apply();
+      return accept(flight, report);
     }
+    // What was started behind a bad step has changed nothing and must begin anew.
+    for (Flight& later : flights_) returned_.push_back(std::move(later.data));
+    flights_.clear();
+    if (is_bad) parts_.updater.forget_bad();
+    if (decision.action == optim::Action::skip) {
+      ++state_.step;
+      state_.cursor = flight.data.rows.next;
+      return;
+    }
+    if (decision.action == optim::Action::rollback) return roll_back(flight.data.rows);
+    flight = launch(std::move(flight.data));
+    report = report_of(flight);
+    report.replayed = true;
   }
 }
 
-void Trainer::accept(const StepRows& rows, const StepResult& result) {
+void Trainer::accept(Flight& flight, const optim::StepReport& report) {
   ++state_.step;
-  state_.cursor = rows.next;
-  state_.tokens += static_cast<std::uint64_t>(result.work.tokens);
-  state_.trained_tokens += static_cast<std::uint64_t>(result.work.trained);
-  state_.interval.loss_sum += result.loss_sum;
-  state_.interval.work += result.work;
+  state_.cursor = flight.data.rows.next;
+  state_.tokens += static_cast<std::uint64_t>(flight.work.tokens);
+  state_.trained_tokens += static_cast<std::uint64_t>(flight.work.trained);
+  state_.interval.loss_sum += flight.numbers.values().data_ptr<double>()[0];
+  state_.interval.work += flight.work;
   ++state_.interval.steps;
-  timed_ += result.work;
-  last_norm_ = result.gradients.norm;
+  timed_ += flight.work;
+  last_lr_ = flight.lr;
+  last_norm_ = report.norm;
+  parts_.updater.finished(report.norm);
 }
 
 void Trainer::roll_back(const StepRows& rows) {
@@ -141,7 +173,8 @@ void Trainer::roll_back(const StepRows& rows) {
   // The batches that led here are passed over: training goes on behind them.
   restored->cursor = rows.next;
   state_ = std::move(*restored);
-  parts_.clipper.restore(state_.last_norm);
+  parts_.updater.restore(state_.last_norm);
+  returned_.clear();
   saved_at_ = state_.step;
   evaluated_at_.reset();
   parts_.journal.rewind(state_.step);
@@ -164,7 +197,10 @@ void Trainer::write_record() {
   record.tokens_per_second = static_cast<double>(timed_.tokens) / seconds;
   if (settings_.peak_flops)
     record.mfu = training_flops(parts_.model.config(), timed_) / seconds / *settings_.peak_flops;
-  record.memory_gib = {static_cast<double>(process_memory().peak_resident) / (1 << 30)};
+  const at::Device device = parts_.model.device();
+  const std::uint64_t peak =
+      device.is_cuda() ? device::memory_of(device).peak_allocated : process_memory().peak_resident;
+  record.memory_gib = {static_cast<double>(peak) / (1 << 30)};
   record.data_wait_s = waited - waited_;
   parts_.journal.train(record,
                        log::seconds_left(static_cast<std::int64_t>(run_steps_), run_seconds_,
@@ -206,12 +242,29 @@ void Trainer::save() {
   saved_at_ = state_.step;
 }
 
+bool Trainer::must_land() const {
+  const std::uint64_t step = state_.step + flights_.size();
+  const bool ends_epoch = settings_.saves_at_epoch_ends && flights_.back().data.rows.next.row == 0;
+  return step >= settings_.total_steps || ends_epoch || requests_.any() ||
+         is_due(step, settings_.save_every) || is_due(step, settings_.sample_every) ||
+         (parts_.evaluation != nullptr && is_due(step, settings_.eval_every));
+}
+
+void Trainer::poll() {
+  const Requests fresh = parts_.hooks.requests();
+  requests_.save |= fresh.save;
+  requests_.requeue |= fresh.requeue;
+  if (fresh.stop) requests_.stop = fresh.stop;
+}
+
 std::optional<RunEnd> Trainer::after_step() {
   const std::uint64_t step = state_.step;
   const bool is_last = step >= settings_.total_steps;
-  const Requests requests = parts_.hooks.requests();
-  if (requests.stop == ExitCode::terminated) return RunEnd::terminated;
+  poll();
+  if (requests_.stop == ExitCode::terminated) return RunEnd::terminated;
   if (state_.interval.steps > 0 && (is_due(step, settings_.log_every) || is_last)) write_record();
+  if (!flights_.empty()) return std::nullopt;  // the weights are a later step's
+  const Requests requests = std::exchange(requests_, {});
   bool stops_early = false;
   if (parts_.evaluation != nullptr && settings_.eval_every > 0 &&
       (is_due(step, settings_.eval_every) || is_last))
@@ -220,8 +273,7 @@ std::optional<RunEnd> Trainer::after_step() {
   const bool is_new_best =
       settings_.keeps_best && evaluated_at_ == step && state_.best_step == step;
   const bool ends_epoch = settings_.saves_at_epoch_ends && state_.cursor.row == 0;
-  const bool is_asked = requests.save || requests.requeue || requests.stop.has_value();
-  if (is_due(step, settings_.save_every) || ends_epoch || is_asked ||
+  if (is_due(step, settings_.save_every) || ends_epoch || requests.any() ||
       (settings_.saves_at_end && (is_last || stops_early || is_new_best)))
     save();
   if (stops_early) return RunEnd::stopped_early;
@@ -234,17 +286,25 @@ std::optional<RunEnd> Trainer::after_step() {
 RunEnd Trainer::run() {
   if (state_.step >= settings_.total_steps) return RunEnd::finished;
   for (;;) {
-    const double begin = now();
-    step();
-    const double spent = now() - begin;
-    seconds_ += spent;
-    run_seconds_ += spent;
-    ++run_steps_;
-    parts_.journal.step_done();
-    if (const auto end = after_step()) {
-      parts_.journal.finish();
-      return *end;
+    double begin = now();
+    const auto charge = [&] {
+      const double end = now();
+      seconds_ += end - begin;
+      run_seconds_ += end - begin;
+    };
+    flights_.push_back(launch(fetch()));
+    while (!flights_.empty() && flights_.size() > (must_land() ? 0 : most_in_air_)) {
+      settle();
+      charge();
+      ++run_steps_;
+      parts_.journal.step_done();
+      if (const auto how = after_step()) {
+        parts_.journal.finish();
+        return *how;
+      }
+      begin = now();
     }
+    charge();
   }
 }
 

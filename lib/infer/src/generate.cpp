@@ -62,7 +62,9 @@ std::string_view name_of(Finish finish) {
 }
 
 Generator::Generator(model::Model& model, const text::Tokenizer& tokenizer)
-    : model_(model), tokenizer_(tokenizer), cache_(model.config(), model.parameters().type()) {}
+    : model_(model),
+      tokenizer_(tokenizer),
+      cache_(model.config(), model.parameters().type(), model.device()) {}
 
 void Generator::check_prompt(std::span<const std::int32_t> prompt) const {
   const auto count = [](auto number) { return with_thousands(static_cast<std::uint64_t>(number)); };

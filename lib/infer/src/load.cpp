@@ -11,6 +11,7 @@
 #include <fg/base/error.hpp>
 #include <fg/base/json.hpp>
 #include <fg/base/units.hpp>
+#include <fg/device/device.hpp>
 #include <fg/params/weights.hpp>
 #include <fg/store/model_weights.hpp>
 
@@ -49,7 +50,13 @@ SamplingOptions sampling_of(const arch::SamplingDefaults& defaults) {
 
 }  // namespace
 
-at::ScalarType parse_type(std::string_view word, const std::string& option) {
+at::ScalarType parse_type(std::string_view word, const std::string& option, at::Device device) {
+  if (device.is_cuda()) {
+    if (word == "auto" || word == "bfloat16") return at::kBFloat16;
+    fail(ExitCode::usage,
+         option + " " + std::string(word) +
+             ": a GPU computes in bfloat16 here; leave it out, or take --devices cpu");
+  }
   constexpr std::array<std::pair<std::string_view, at::ScalarType>, 4> types = {
       {{"auto", at::kFloat},
        {"float32", at::kFloat},
@@ -61,13 +68,14 @@ at::ScalarType parse_type(std::string_view word, const std::string& option) {
                             ": expected auto (float32 on the CPU), float32, bfloat16 or float16");
 }
 
-model::Model load_model(const fs::path& folder, at::ScalarType type) {
+model::Model load_model(const fs::path& folder, at::ScalarType type, at::Device device) {
   require_folder(folder);
   const std::string config_name = (folder / config_file).string();
   const arch::ModelConfig config =
       arch::parse_model_config(read_json(folder / config_file), config_name);
   store::ModelWeights weights(folder);
-  model::Model model(config, type);
+  device::use(device);
+  model::Model model(config, type, device);
   params::load(weights, config, folder.string(), model.parameters());
   return model;
 }

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
@@ -17,8 +19,14 @@ at::Tensor DecoderBlock::norm_again(const at::Tensor& input, const Weight& weigh
   return output;
 }
 
+void DecoderBlock::prepare_backward(Saved& saved) const {
+  if (saved.parked_input) parking_->fetch(*saved.parked_input);
+}
+
 at::Tensor DecoderBlock::backward_input(const at::Tensor& grad_output, const Batch& batch,
                                         Saved& saved) const {
+  if (saved.parked_input)
+    saved[Keep::input] = parking_->take(*std::exchange(saved.parked_input, nullptr));
   if (!saved[Keep::gate_up].defined()) run_to_gate_up(saved[Keep::input], batch, saved);
   saved[Keep::grad_output] = grad_output;
   saved[Keep::grad_middle] = backward_mlp(grad_output, saved);
@@ -52,16 +60,16 @@ at::Tensor DecoderBlock::backward_attention(const at::Tensor& grad_middle, const
   at::Tensor grad_attended = at::empty_like(attended);
   ops::linear_backward_input(grad_middle, output_.value, grad_attended);
 
-  at::Tensor grad_qkv = at::empty_like(qkv);
-  Heads gradients = split(grad_qkv);
   const Heads heads = q_norm_.index ? turned_heads(qkv, batch.rotation, saved) : split(qkv);
   const auto by_head = [&](const at::Tensor& tensor) { return tensor.view(heads.q.sizes()); };
-  ops::attention_backward(by_head(grad_attended), heads.q, heads.k, heads.v, by_head(attended),
-                          saved[Keep::log_sum], batch.documents, attention_, gradients.q,
-                          gradients.k, gradients.v);
-  ops::rotate_back(gradients.q, batch.rotation);
-  ops::rotate_back(gradients.k, batch.rotation);
-  if (q_norm_.index) backward_head_norms(gradients, saved);
+  at::Tensor grad_qkv = at::empty_like(qkv);
+  {
+    const ops::AttentionGradients gradients = ops::attention_backward(
+        by_head(grad_attended), heads.q, heads.k, heads.v,
+        {by_head(attended), saved[Keep::log_sum]}, batch.documents, attention_);
+    ops::rotate_back_into(gradients.q, gradients.k, gradients.v, batch.rotation, grad_qkv);
+  }
+  if (q_norm_.index) backward_head_norms(split(grad_qkv), saved);
   saved[Keep::grad_qkv] = grad_qkv;
   saved.drop(Keep::qkv);
   saved.drop(Keep::log_sum);
@@ -69,8 +77,8 @@ at::Tensor DecoderBlock::backward_attention(const at::Tensor& grad_middle, const
   at::Tensor grad_normal = at::empty_like(input);
   ops::linear_backward_input(grad_qkv, qkv_.value, grad_normal);
   saved[Keep::grad_input_norm] = at::empty_like(input_norm_.value);
-  ops::rms_norm_backward(grad_normal, input, input_norm_.value, saved[Keep::input_rms],
-                         grad_middle, grad_normal, saved[Keep::grad_input_norm]);
+  ops::rms_norm_backward(grad_normal, input, input_norm_.value, saved[Keep::input_rms], grad_middle,
+                         grad_normal, saved[Keep::grad_input_norm]);
   return grad_normal;
 }
 

@@ -76,8 +76,15 @@ DecoderBlock::Heads DecoderBlock::turned_heads(const at::Tensor& qkv, const ops:
     ops::rms_norm_forward(plain.q, q_norm_.value, eps_, heads.q, saved[Keep::q_rms]);
     ops::rms_norm_forward(plain.k, k_norm_.value, eps_, heads.k, saved[Keep::k_rms]);
   }
-  ops::rotate(heads.q, rotation);
-  ops::rotate(heads.k, rotation);
+  if (q_norm_.index) {
+    ops::rotate(heads.q, rotation);
+    ops::rotate(heads.k, rotation);
+  } else {
+    // Side by side in one matrix: one walk.
+    at::Tensor both = qkv.narrow(1, 0, (heads_ + kv_heads_) * head_dim_)
+                          .view({qkv.size(0), heads_ + kv_heads_, head_dim_});
+    ops::rotate(both, rotation);
+  }
   return heads;
 }
 
@@ -106,21 +113,22 @@ at::Tensor DecoderBlock::finish(const at::Tensor& gate_up, const at::Tensor& mid
 void DecoderBlock::run_to_gate_up(const at::Tensor& input, const Batch& batch, Saved& saved) const {
   const at::Tensor qkv = project_qkv(input, saved);
   const Heads heads = turned_heads(qkv, batch.rotation, saved);
-  at::Tensor attended = at::empty({input.size(0), heads_ * head_dim_}, input.options());
-  at::Tensor by_head = attended.view({input.size(0), heads_, head_dim_});
-  saved[Keep::log_sum] = empty_sums(input, {input.size(0), heads_});
-  ops::attention_forward(heads.q, heads.k, heads.v, batch.documents, attention_, by_head,
-                         saved[Keep::log_sum]);
+  const ops::AttentionResult result =
+      ops::attention_forward(heads.q, heads.k, heads.v, batch.documents, attention_);
   saved[Keep::qkv] = qkv;
-  saved[Keep::attended] = attended;
-  saved[Keep::gate_up] = to_gate_up(attended, input, saved);
+  saved[Keep::attended] = result.output.view({input.size(0), heads_ * head_dim_});
+  saved[Keep::log_sum] = result.log_sum;
+  saved[Keep::gate_up] = to_gate_up(saved[Keep::attended], input, saved);
 }
 
 at::Tensor DecoderBlock::forward(const at::Tensor& input, const Batch& batch, Saved& saved) const {
   run_to_gate_up(input, batch, saved);
   const at::Tensor output = finish(saved[Keep::gate_up], saved[Keep::middle]);
-  if (policy_ == MemoryPolicy::checkpoint) saved.clear();
-  saved[Keep::input] = input;
+  if (policy_ != MemoryPolicy::keep) saved.clear();
+  if (policy_ == MemoryPolicy::offload)
+    saved.parked_input = parking_->park(input);
+  else
+    saved[Keep::input] = input;
   return output;
 }
 

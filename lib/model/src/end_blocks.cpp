@@ -78,12 +78,12 @@ at::Tensor Head::backward(const at::Tensor& input, const Batch& batch, double sc
   losses = empty_sums(input, {batch.trained()});
   at::Tensor grad_hidden = at::empty_like(hidden);
   at::Tensor target = gradients.begin(index_);
-  // The chunks of a 16-bit head are added in fp32 and rounded once.
-  const bool is_half = weight_.element_size() == 2;
-  at::Tensor grad_head = is_half ? at::empty(target.sizes(), at::kFloat) : target;
+  // On the CPU the chunks of a 16-bit head are added in fp32 and rounded once.
+  const bool is_widened = weight_.element_size() == 2 && weight_.device().is_cpu();
+  at::Tensor grad_head = is_widened ? at::empty(target.sizes(), at::kFloat) : target;
   ops::linear_cross_entropy_backward({hidden, weight_, batch.positions, batch.targets, vocab_size_},
                                      scale, losses, grad_hidden, grad_head);
-  if (is_half) target.copy_(grad_head);
+  if (is_widened) target.copy_(grad_head);
   gradients.finish(index_);
 
   at::Tensor grad_norm = gradients.begin(norm_index_);

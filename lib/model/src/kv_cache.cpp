@@ -8,11 +8,12 @@
 
 namespace fg::model {
 
-KvCache::KvCache(const arch::ModelConfig& config, at::ScalarType type)
+KvCache::KvCache(const arch::ModelConfig& config, at::ScalarType type, at::Device device)
     : layers_(static_cast<std::size_t>(config.layers)) {
+  const auto options = at::TensorOptions(type).device(device);
   for (Layer& layer : layers_) {
-    layer.keys = at::empty({0, config.kv_heads, config.head_dim}, type);
-    layer.values = at::empty({0, config.kv_heads, config.head_dim}, type);
+    layer.keys = at::empty({0, config.kv_heads, config.head_dim}, options);
+    layer.values = at::empty({0, config.kv_heads, config.head_dim}, options);
   }
 }
 

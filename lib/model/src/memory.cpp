@@ -34,6 +34,7 @@ struct Widths {
 std::int64_t saved_bytes(const arch::ModelConfig& config, at::ScalarType type, MemoryPolicy policy,
                          std::int64_t tokens) {
   const Widths widths(config);
+  if (policy == MemoryPolicy::offload) return 0;
   if (policy == MemoryPolicy::checkpoint) return tokens * widths.hidden * bytes_of(type);
   const std::int64_t values = 2 * widths.hidden + widths.qkv + widths.queries + 2 * widths.inner;
   const std::int64_t head_norms = config.qk_norm ? config.heads + config.kv_heads : 0;
@@ -42,7 +43,7 @@ std::int64_t saved_bytes(const arch::ModelConfig& config, at::ScalarType type, M
 }
 
 std::int64_t working_bytes(const arch::ModelConfig& config, at::ScalarType type,
-                           std::int64_t tokens) {
+                           std::int64_t tokens, at::DeviceType device) {
   const Widths widths(config);
   // While attention's backward pass runs: gradients of the output and of the middle, the gated
   // unit, the gradient of attention's output, and those of q, k and v twice, as the kernel gives
@@ -50,11 +51,19 @@ std::int64_t working_bytes(const arch::ModelConfig& config, at::ScalarType type,
   const std::int64_t turned = config.qk_norm ? (widths.queries + widths.qkv) / 2 : 0;
   const std::int64_t values =
       2 * widths.hidden + widths.inner + widths.queries + 2 * widths.qkv + turned;
-  return tokens * values * bytes_of(type);
+  // On a GPU the kernel sums the gradient of q in fp32.
+  const std::int64_t sums = device == at::kCUDA ? widths.queries * sum_bytes(type) : 0;
+  return tokens * (values * bytes_of(type) + sums);
 }
 
-std::int64_t head_bytes(const arch::ModelConfig& config, at::ScalarType type, std::int64_t tokens) {
+std::int64_t head_bytes(const arch::ModelConfig& config, at::ScalarType type, std::int64_t tokens,
+                        at::DeviceType device) {
   const std::int64_t rows = params::padded_rows(config.vocab_size);
+  if (device == at::kCUDA) {
+    const std::int64_t gpu_chunk = ops::gpu_chunk_tokens(rows, tokens);
+    return (2 * tokens * config.hidden_size + gpu_chunk * (rows + config.hidden_size)) *
+           bytes_of(type);
+  }
   const std::int64_t chunk = ops::CrossEntropyInput().chunk_tokens;
   const std::int64_t hidden = config.hidden_size;
   std::int64_t bytes = (2 * tokens * hidden + chunk * (rows + hidden)) * bytes_of(type);

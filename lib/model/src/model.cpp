@@ -4,8 +4,11 @@
 #include <utility>
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/scalar_tensor.h>
 
 #include <fg/base/error.hpp>
+#include <fg/device/transfer.hpp>
+#include <fg/ops/cross_entropy.hpp>
 #include <fg/ops/embedding.hpp>
 
 namespace fg::model {
@@ -26,19 +29,27 @@ std::int64_t Pass::bytes() const {
   return total;
 }
 
-double loss_sum(const at::Tensor& losses) {
+at::Tensor loss_sum(const at::Tensor& losses) {
+  if (losses.is_cuda()) return losses.sum(at::kDouble);
   const at::Tensor wide = losses.to(at::kDouble);
   const double* const values = wide.data_ptr<double>();
   double sum = 0.0;
   for (std::int64_t index = 0; index < wide.numel(); ++index) sum += values[index];
-  return sum;
+  return at::scalar_tensor(sum, at::kDouble);
 }
 
-Model::Model(arch::ModelConfig config, at::ScalarType type, std::optional<params::Part> part)
+Model::Model(arch::ModelConfig config, at::ScalarType type, at::Device device,
+             std::optional<params::Part> part)
     : config_(std::move(config)),
       part_(part.value_or(params::whole(config_))),
-      parameters_(std::make_unique<params::Parameters>(params::plan_layout(config_, part_), type)),
-      tables_(config_.rope, config_.head_dim, config_.max_position_embeddings) {
+      parameters_(
+          std::make_unique<params::Parameters>(params::plan_layout(config_, part_), type, device)),
+      parking_(std::make_unique<device::Parking>(device)),
+      tables_(config_.rope, config_.head_dim, config_.max_position_embeddings, device) {
+  if (device.is_cuda() && (config_.head_dim % 8 != 0 || config_.head_dim > 256))
+    fail(ExitCode::cannot_load, "the model's heads are " + std::to_string(config_.head_dim) +
+                                    " wide; attention on a GPU takes multiples of 8 up to 256 "
+                                    "(--devices cpu takes any)");
   if (part_.has_embedding) embedding_.emplace(config_, *parameters_);
   for (std::int64_t layer = part_.first_layer; layer < part_.last_layer; ++layer)
     layers_.emplace_back(config_, *parameters_, layer);
@@ -46,12 +57,12 @@ Model::Model(arch::ModelConfig config, at::ScalarType type, std::optional<params
 }
 
 void Model::set_policy(MemoryPolicy policy) {
-  for (DecoderBlock& layer : layers_) layer.set_policy(policy);
+  for (DecoderBlock& layer : layers_) layer.set_policy(policy, parking_.get());
 }
 
 void Model::set_policy(std::int64_t layer, MemoryPolicy policy) {
   FG_CHECK(layer >= part_.first_layer && layer < part_.last_layer);
-  layers_[static_cast<std::size_t>(layer - part_.first_layer)].set_policy(policy);
+  layers_[static_cast<std::size_t>(layer - part_.first_layer)].set_policy(policy, parking_.get());
 }
 
 Batch Model::make_batch(std::span<const std::int64_t> ids, std::span<const std::int64_t> lengths,
@@ -61,7 +72,8 @@ Batch Model::make_batch(std::span<const std::int64_t> ids, std::span<const std::
   FG_CHECK(batch.tokens() == static_cast<std::int64_t>(ids.size()));
   FG_CHECK(targets.size() == ids.size());
   ops::check_ids(ids, config_.vocab_size);
-  batch.ids = tensor_of(ids);
+  batch.documents.place_on(device());
+  batch.ids = device::upload(tensor_of(ids), device());
   batch.rotation = tables_.for_documents(batch.documents);
   std::vector<std::int64_t> positions;
   std::vector<std::int64_t> wanted;
@@ -70,8 +82,9 @@ Batch Model::make_batch(std::span<const std::int64_t> ids, std::span<const std::
     positions.push_back(static_cast<std::int64_t>(row));
     wanted.push_back(targets[row]);
   }
-  batch.positions = tensor_of(positions);
-  batch.targets = tensor_of(wanted);
+  ops::check_targets(wanted, config_.vocab_size);
+  batch.positions = device::upload(tensor_of(positions), device());
+  batch.targets = device::upload(tensor_of(wanted), device());
   return batch;
 }
 
@@ -96,10 +109,13 @@ at::Tensor Model::backward_input(const at::Tensor& grad_output, const Batch& bat
                                  Pass& pass, params::Gradients& gradients) const {
   const std::vector<const Block*> all = blocks();
   at::Tensor gradient = grad_output;
+  all.back()->prepare_backward(pass.blocks.back());
   if (head_) gradient = head_->backward(pass.hidden, batch, scale, gradients, pass.losses);
   pass.hidden = at::Tensor();
-  for (std::size_t index = all.size(); index-- > 0;)
+  for (std::size_t index = all.size(); index-- > 0;) {
+    if (index > 0) all[index - 1]->prepare_backward(pass.blocks[index - 1]);
     gradient = all[index]->backward_input(gradient, batch, pass.blocks[index]);
+  }
   return gradient;
 }
 
@@ -113,9 +129,11 @@ at::Tensor Model::backward(const at::Tensor& grad_output, const Batch& batch, do
                            Pass& pass, params::Gradients& gradients) const {
   const std::vector<const Block*> all = blocks();
   at::Tensor gradient = grad_output;
+  all.back()->prepare_backward(pass.blocks.back());
   if (head_) gradient = head_->backward(pass.hidden, batch, scale, gradients, pass.losses);
   pass.hidden = at::Tensor();
   for (std::size_t index = all.size(); index-- > 0;) {
+    if (index > 0) all[index - 1]->prepare_backward(pass.blocks[index - 1]);
     gradient = all[index]->backward_input(gradient, batch, pass.blocks[index]);
     all[index]->backward_weight(batch, pass.blocks[index], gradients);
   }
@@ -154,7 +172,7 @@ at::Tensor Model::next_logits(std::span<const std::int64_t> ids, KvCache& cache)
   const auto count = static_cast<std::int64_t>(ids.size());
   const ops::Rotation rotation = tables_.for_positions(cache.length(), count);
   cache.reserve(count);
-  at::Tensor hidden = embedding_->look_up(tensor_of(ids));
+  at::Tensor hidden = embedding_->look_up(device::upload(tensor_of(ids), device()));
   for (const DecoderBlock& layer : layers_) hidden = layer.forward_cached(hidden, rotation, cache);
   cache.advance(count);
   return head_->logits(hidden.narrow(0, count - 1, 1)).select(0, 0);

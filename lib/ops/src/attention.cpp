@@ -11,6 +11,7 @@
 
 #include <fg/base/failpoint.hpp>
 
+#include "cuda_attention.hpp"
 #include "kernel.hpp"
 
 namespace fg::ops {
@@ -113,29 +114,32 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> backward_tile(
       options.scale);
 }
 
-void backward_sequence(const at::Tensor& grad_output, const Inputs& in, const at::Tensor& output,
-                       const at::Tensor& log_sum, const AttentionOptions& options,
-                       const Inputs& gradients) {
+AttentionGradients backward_sequence(const at::Tensor& grad_output, const Inputs& in,
+                                     const AttentionResult& result,
+                                     const AttentionOptions& options) {
   const std::int64_t tokens = in.q.size(0);
+  const auto tokens_first = [](const at::Tensor& heads) {
+    return heads.squeeze(0).transpose(0, 1);
+  };
   if (!options.window || tokens <= *options.window) {
     const Tile whole{0, tokens, 0, tokens, true};
-    const auto [q, k, v] = backward_tile(whole, grad_output, in, output, log_sum, options);
-    heads_first(gradients.q, 0, tokens).copy_(q);
-    heads_first(gradients.k, 0, tokens).copy_(k);
-    heads_first(gradients.v, 0, tokens).copy_(v);
-    return;
+    const auto [q, k, v] =
+        backward_tile(whole, grad_output, in, result.output, result.log_sum, options);
+    return {tokens_first(q), tokens_first(k), tokens_first(v)};
   }
   const at::ScalarType wide = sum_type(in.q.scalar_type());
+  const at::Tensor grad_q = at::empty(in.q.sizes(), in.q.options());
   const at::Tensor sum_k = at::zeros(in.k.sizes(), wide);
   const at::Tensor sum_v = at::zeros(in.v.sizes(), wide);
   for_tiles(tokens, tokens, options.window, [&](const Tile& tile) {
-    const auto [q, k, v] = backward_tile(tile, grad_output, in, output, log_sum, options);
-    heads_first(gradients.q, tile.first_query, tile.queries).copy_(q);
+    const auto [q, k, v] =
+        backward_tile(tile, grad_output, in, result.output, result.log_sum, options);
+    heads_first(grad_q, tile.first_query, tile.queries).copy_(q);
     heads_first(sum_k, tile.first_key, tile.keys).add_(k);
     heads_first(sum_v, tile.first_key, tile.keys).add_(v);
   });
-  gradients.k.copy_(sum_k);
-  gradients.v.copy_(sum_v);
+  const at::ScalarType type = in.k.scalar_type();
+  return {grad_q, sum_k.to(type), sum_v.to(type)};
 }
 
 /// Calls body(first, count) for each document that has tokens.
@@ -166,37 +170,55 @@ Inputs narrowed(const Inputs& in, std::int64_t first, std::int64_t count) {
 
 }  // namespace
 
-void attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                       const Documents& documents, const AttentionOptions& options,
-                       at::Tensor& output, at::Tensor& log_sum) {
+AttentionResult attention_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                  const Documents& documents, const AttentionOptions& options) {
   const Inputs in{q, k, v};
   check_inputs(in, options);
   FG_CHECK(q.size(0) == documents.tokens() && k.size(0) == documents.tokens());
-  check_shape(output, q.sizes(), q.scalar_type(), "attention output");
-  check_shape(log_sum, {q.size(0), q.size(1)}, sum_type(q.scalar_type()), "attention log_sum");
+  if (q.is_cuda()) return cuda::attention_forward(q, k, v, documents, options);
+  AttentionResult result;
+  result.output = at::empty(q.sizes(), q.options());
+  result.log_sum = at::empty({q.size(0), q.size(1)}, sum_type(q.scalar_type()));
   for_documents(documents, [&](std::int64_t first, std::int64_t count) {
-    forward_sequence(narrowed(in, first, count), options, output.narrow(0, first, count),
-                     log_sum.narrow(0, first, count));
+    forward_sequence(narrowed(in, first, count), options, result.output.narrow(0, first, count),
+                     result.log_sum.narrow(0, first, count));
   });
+  return result;
 }
 
-void attention_backward(const at::Tensor& grad_output, const at::Tensor& q, const at::Tensor& k,
-                        const at::Tensor& v, const at::Tensor& output, const at::Tensor& log_sum,
-                        const Documents& documents, const AttentionOptions& options,
-                        at::Tensor& grad_q, at::Tensor& grad_k, at::Tensor& grad_v) {
+AttentionGradients attention_backward(const at::Tensor& grad_output, const at::Tensor& q,
+                                      const at::Tensor& k, const at::Tensor& v,
+                                      const AttentionResult& result, const Documents& documents,
+                                      const AttentionOptions& options) {
   const Inputs in{q, k, v};
-  const Inputs gradients{grad_q, grad_k, grad_v};
   check_inputs(in, options);
-  check_inputs(gradients, options);
   FG_CHECK(q.size(0) == documents.tokens() && k.size(0) == documents.tokens());
   check_shape(grad_output, q.sizes(), q.scalar_type(), "attention grad_output");
-  check_shape(grad_q, q.sizes(), q.scalar_type(), "attention grad_q");
-  check_shape(grad_k, k.sizes(), q.scalar_type(), "attention grad_k");
+  check_shape(result.output, q.sizes(), q.scalar_type(), "attention output");
+  if (q.is_cuda())
+    return cuda::attention_backward(grad_output, q, k, v, result, documents, options);
+  AttentionGradients all;
+  const auto allocate = [&all](const Inputs& like) {
+    all.q = at::empty(like.q.sizes(), like.q.options());
+    all.k = at::empty(like.k.sizes(), like.k.options());
+    all.v = at::empty(like.v.sizes(), like.v.options());
+  };
   for_documents(documents, [&](std::int64_t first, std::int64_t count) {
-    backward_sequence(grad_output.narrow(0, first, count), narrowed(in, first, count),
-                      output.narrow(0, first, count), log_sum.narrow(0, first, count), options,
-                      narrowed(gradients, first, count));
+    const AttentionResult own{result.output.narrow(0, first, count),
+                              result.log_sum.narrow(0, first, count)};
+    const AttentionGradients part = backward_sequence(grad_output.narrow(0, first, count),
+                                                      narrowed(in, first, count), own, options);
+    if (count == documents.tokens()) {
+      all = part;  // the one document: no copy
+      return;
+    }
+    if (!all.q.defined()) allocate(in);
+    all.q.narrow(0, first, count).copy_(part.q);
+    all.k.narrow(0, first, count).copy_(part.k);
+    all.v.narrow(0, first, count).copy_(part.v);
   });
+  if (!all.q.defined()) allocate(in);
+  return all;
 }
 
 void attention_cached(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -205,6 +227,7 @@ void attention_cached(const at::Tensor& q, const at::Tensor& k, const at::Tensor
   check_inputs(in, options);
   FG_CHECK(q.size(0) <= k.size(0));
   check_shape(output, q.sizes(), q.scalar_type(), "attention output");
+  if (q.is_cuda()) return cuda::attention_cached(q, k, v, options, output);
   forward_sequence(in, options, output, {});
 }
 

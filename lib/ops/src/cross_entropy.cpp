@@ -11,6 +11,7 @@
 
 #include <fg/base/failpoint.hpp>
 
+#include "cuda_cross_entropy.hpp"
 #include "kernel.hpp"
 
 namespace fg::ops {
@@ -28,16 +29,13 @@ void check(const CrossEntropyInput& input, const at::Tensor& losses) {
   FG_CHECK(losses.is_contiguous());
   FG_CHECK(input.vocab_size > 0 && input.vocab_size <= input.head.size(0));
   FG_CHECK(input.chunk_tokens > 0);
-  const std::int64_t* const targets = input.targets.data_ptr<std::int64_t>();
+  if (!input.targets.device().is_cpu()) return;
+  check_targets({input.targets.data_ptr<std::int64_t>(), static_cast<std::size_t>(trained)},
+                input.vocab_size);
   const std::int64_t* const positions = input.positions.data_ptr<std::int64_t>();
   for (std::int64_t index = 0; index < trained; ++index) {
     FG_CHECK(positions[index] >= 0 && positions[index] < input.hidden.size(0));
     FG_CHECK(index == 0 || positions[index] > positions[index - 1]);
-    if (targets[index] < 0 || targets[index] >= input.vocab_size)
-      fail(ExitCode::data, "target token id " + std::to_string(targets[index]) +
-                               " is outside the model's vocabulary of " +
-                               std::to_string(input.vocab_size) +
-                               " tokens: the tokenizer does not belong to this model");
   }
 }
 
@@ -152,8 +150,28 @@ void add_head_product(const Chunks& chunks, bool is_first, at::Tensor& grad_head
 
 }  // namespace
 
+std::int64_t gpu_chunk_tokens(std::int64_t head_rows, std::int64_t trained) {
+  constexpr std::int64_t multiple = 128;
+  constexpr std::int64_t logit_elements = std::int64_t{256} << 20;
+  const auto rounded_up = [](std::int64_t value) {
+    return (value + multiple - 1) / multiple * multiple;
+  };
+  const std::int64_t most = std::max(multiple, logit_elements / head_rows / multiple * multiple);
+  const std::int64_t chunks = std::max<std::int64_t>(1, (trained + most - 1) / most);
+  return std::max(multiple, rounded_up((trained + chunks - 1) / chunks));
+}
+
+void check_targets(std::span<const std::int64_t> targets, std::int64_t vocab_size) {
+  for (const std::int64_t target : targets)
+    if (target < 0 || target >= vocab_size)
+      fail(ExitCode::data,
+           "target token id " + std::to_string(target) + " is outside the model's vocabulary of " +
+               std::to_string(vocab_size) + " tokens: the tokenizer does not belong to this model");
+}
+
 void linear_cross_entropy_forward(const CrossEntropyInput& input, at::Tensor& losses) {
   check(input, losses);
+  if (input.hidden.is_cuda()) return cuda::linear_cross_entropy_forward(input, losses);
   Chunks chunks(input);
   dispatch(input.hidden.scalar_type(), [&](auto zero) {
     using T = decltype(zero);
@@ -171,6 +189,8 @@ void linear_cross_entropy_backward(const CrossEntropyInput& input, double scale,
   FG_CHECK(grad_hidden.is_contiguous());
   const bool is_wide = grad_head.scalar_type() == at::kFloat;
   check_shape(grad_head, input.head.sizes(), is_wide ? at::kFloat : type, "loss grad_head");
+  if (input.hidden.is_cuda())
+    return cuda::linear_cross_entropy_backward(input, scale, losses, grad_hidden, grad_head);
   grad_hidden.zero_();
   if (input.positions.numel() == 0) grad_head.zero_();
   Chunks chunks(input);

@@ -6,8 +6,9 @@
 
 #include <fg/ops/rotary.hpp>
 
-// What the operations do with tensors on a GPU, after their checks of shapes and types; contracts are
-// those of the public headers. In src/cuda/, and refused by cuda_absent.cpp in a build without CUDA.
+// What the operations do with tensors on a GPU, after their checks of shapes and types; contracts
+// are those of the public headers. In src/cuda/, and refused by cuda_absent.cpp in a build without
+// CUDA.
 namespace fg::ops::cuda {
 
 void rms_norm_forward(const at::Tensor& input, const at::Tensor& weight, double eps,

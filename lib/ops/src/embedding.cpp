@@ -33,9 +33,8 @@ Groups group_by_id(const std::int64_t* ids, std::int64_t count) {
 }  // namespace
 
 void check_ids(std::span<const std::int64_t> ids, std::int64_t vocab_size) {
-  const auto outside = std::find_if(ids.begin(), ids.end(), [&](std::int64_t id) {
-    return id < 0 || id >= vocab_size;
-  });
+  const auto outside = std::find_if(ids.begin(), ids.end(),
+                                    [&](std::int64_t id) { return id < 0 || id >= vocab_size; });
   if (outside == ids.end()) return;
   fail(ExitCode::data, "token id " + std::to_string(*outside) +
                            " is outside the model's vocabulary of " + std::to_string(vocab_size) +

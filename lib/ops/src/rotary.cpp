@@ -156,8 +156,7 @@ void rotate_back_into(const at::Tensor& grad_q, const at::Tensor& grad_k, const 
   check_shape(grad_v, {tokens, kv_heads, head_dim}, type, "grad_v");
   check_shape(rotation.cosines, {tokens, head_dim / 2}, at::kFloat, "rotation cosines");
   check_shape(rotation.sines, {tokens, head_dim / 2}, at::kFloat, "rotation sines");
-  if (grad_qkv.is_cuda())
-    return cuda::rotate_back_into(grad_q, grad_k, grad_v, rotation, grad_qkv);
+  if (grad_qkv.is_cuda()) return cuda::rotate_back_into(grad_q, grad_k, grad_v, rotation, grad_qkv);
   std::int64_t first = 0;
   for (const at::Tensor& from : {grad_q, grad_k, grad_v}) {
     const std::int64_t width = from.size(1) * head_dim;

@@ -53,8 +53,12 @@ void OptimizerSet::update_checked(std::string_view name, const at::Tensor& value
 
 StepInfo OptimizerSet::step_info(const Entry& entry, const StepContext& context,
                                  const NumericsFlag& flag) const {
-  return {context.step, context.seed, entry.assignment.options.lr * context.lr_factor,
-          context.gradient_factor, &flag, context.device_factor};
+  return {context.step,
+          context.seed,
+          entry.assignment.options.lr * context.lr_factor,
+          context.gradient_factor,
+          &flag,
+          context.device_factor};
 }
 
 OptimizerSet::Entry& OptimizerSet::at(std::string_view name) {

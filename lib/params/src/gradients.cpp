@@ -15,7 +15,8 @@ Gradients::Gradients(const Parameters& parameters, std::optional<at::ScalarType>
     : parameters_(parameters), kept_(kept), slots_(parameters.layout().fused.size()) {
   if (!kept_) return;
   for (std::size_t index = 0; index < slots_.size(); ++index)
-    slots_[index].kept = at::zeros(parameters.layout().fused[index].shape, *kept_);
+    slots_[index].kept = at::zeros(parameters.layout().fused[index].shape,
+                                   at::TensorOptions(*kept_).device(parameters.device()));
 }
 
 void Gradients::start_step(std::int64_t microbatches) {
@@ -30,9 +31,10 @@ void Gradients::start_step(std::int64_t microbatches) {
 
 at::Tensor Gradients::scratch_for(std::size_t fused) {
   const FusedTensor& tensor = parameters_.layout().fused[fused];
+  const auto options = at::TensorOptions(parameters_.type()).device(parameters_.device());
   Slot& slot = slots_[fused];
   if (tensor.gradient_parts > 1) {
-    if (!slot.own_scratch.defined()) slot.own_scratch = at::empty(tensor.shape, parameters_.type());
+    if (!slot.own_scratch.defined()) slot.own_scratch = at::empty(tensor.shape, options);
     return slot.own_scratch;
   }
   FG_CHECK(!scratch_user_ || *scratch_user_ == fused);
@@ -41,7 +43,7 @@ at::Tensor Gradients::scratch_for(std::size_t fused) {
     std::int64_t largest = 0;
     for (const FusedTensor& each : parameters_.layout().fused)
       if (each.gradient_parts == 1) largest = std::max(largest, each.elements());
-    scratch_ = at::empty({largest}, parameters_.type());
+    scratch_ = at::empty({largest}, options);
   }
   return scratch_.narrow(0, 0, tensor.elements()).view(tensor.shape);
 }

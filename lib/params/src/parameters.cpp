@@ -12,10 +12,10 @@ at::Tensor logical_view(const at::Tensor& fused, const LogicalTensor& logical) {
   return fused.narrow(0, logical.first_row, logical.shape[0]);
 }
 
-Parameters::Parameters(Layout layout, at::ScalarType type)
-    : layout_(std::move(layout)), type_(type) {
+Parameters::Parameters(Layout layout, at::ScalarType type, at::Device device)
+    : layout_(std::move(layout)), type_(type), device_(device) {
   for (const FusedTensor& fused : layout_.fused) {
-    values_.push_back(at::empty(fused.shape, type));
+    values_.push_back(at::empty(fused.shape, at::TensorOptions(type).device(device)));
     const LogicalTensor& last = layout_.logical[fused.logical.back()];
     const std::int64_t used = last.first_row + last.shape[0];
     values_.back().narrow(0, used, fused.shape[0] - used).zero_();

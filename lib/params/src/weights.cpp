@@ -36,7 +36,7 @@ void for_pieces(const at::Tensor& values, at::ScalarType other, const Body& body
 void read_tensor(store::ModelWeights& weights, std::size_t source, const at::Tensor& values) {
   const at::ScalarType type = scalar_type_of(weights.tensors()[source].dtype);
   for_pieces(values, type, [&](std::int64_t first, const at::Tensor& piece) {
-    const bool is_direct = type == piece.scalar_type();
+    const bool is_direct = type == piece.scalar_type() && piece.device().is_cpu();
     const at::Tensor buffer = is_direct ? piece : at::empty(piece.sizes(), type);
     weights.read(source, static_cast<std::uint64_t>(first) * c10::elementSize(type),
                  bytes_of(buffer));
@@ -137,7 +137,7 @@ void save(const Parameters& parameters, store::TensorFileWriter& writer) {
     const at::ScalarType type = scalar_type_of(info.dtype);
     for_pieces(parameters.logical(found->second), type,
                [&](std::int64_t first, const at::Tensor& piece) {
-                 const at::Tensor bytes = piece.to(type);
+                 const at::Tensor bytes = piece.to(at::kCPU, type);
                  writer.write(target, static_cast<std::uint64_t>(first) * c10::elementSize(type),
                               bytes_of(bytes));
                });

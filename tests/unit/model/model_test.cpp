@@ -24,7 +24,7 @@ constexpr Family families[] = {Family::llama, Family::mistral, Family::qwen2, Fa
 
 Model make(const arch::ModelConfig& config, std::optional<params::Part> part = {},
            at::ScalarType type = at::kFloat) {
-  Model model(config, type, part);
+  Model model(config, type, at::kCPU, part);
   params::initialise(model.parameters(), 11, 0.2);
   return model;
 }
@@ -224,7 +224,7 @@ TEST(Model, TakesBatchesWithNothingTrained) {
   const Result result = train(model, some_ids(3), {1, 1, 1}, 1.0);
 
   EXPECT_EQ(result.losses.numel(), 0);
-  EXPECT_EQ(loss_sum(result.losses), 0.0);
+  EXPECT_EQ(loss_sum(result.losses).item<double>(), 0.0);
   for (const at::Tensor& gradient : result.gradients) EXPECT_EQ(norm(gradient), 0.0);
 }
 
@@ -275,7 +275,8 @@ TEST(Model, LearnsASentenceByPlainGradientDescent) {
   std::vector<double> losses;
   for (int step = 0; step < 30; ++step) {
     gradients.start_step(1);
-    losses.push_back(loss_sum(model.train(batch_of(model, ids, {24}), 1.0 / 23, gradients)) / 23);
+    losses.push_back(
+        loss_sum(model.train(batch_of(model, ids, {24}), 1.0 / 23, gradients)).item<double>() / 23);
   }
 
   EXPECT_LT(losses.back(), 0.5 * losses.front());

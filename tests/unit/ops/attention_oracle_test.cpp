@@ -50,14 +50,11 @@ Tensors run_attention(const Tensors& in, const Tensor& gradient, const Documents
   Tensor qkv = torch::empty({tokens, heads + 2 * kv_heads, width}, in[0].options());
   Tensors views = slices(qkv);
   for (std::size_t index = 0; index < 3; ++index) views[index].copy_(in[index]);
-  Tensor output = torch::empty_like(gradient);
-  Tensor log_sum = torch::empty(
-      {tokens, heads}, in[0].scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32);
-  attention_forward(views[0], views[1], views[2], documents, options, output, log_sum);
-  Tensors grads = slices(torch::empty_like(qkv));
-  attention_backward(gradient, views[0], views[1], views[2], output, log_sum, documents, options,
-                     grads[0], grads[1], grads[2]);
-  return {output, grads[0], grads[1], grads[2]};
+  const AttentionResult result =
+      attention_forward(views[0], views[1], views[2], documents, options);
+  const AttentionGradients grads =
+      attention_backward(gradient, views[0], views[1], views[2], result, documents, options);
+  return {result.output, grads.q, grads.k, grads.v};
 }
 
 void check_attention(const std::vector<std::int64_t>& lengths, std::int64_t heads,

@@ -29,8 +29,8 @@ inline at::Tensor numbers(at::IntArrayRef shape, at::ScalarType type, std::uint6
   return at::randn(shape, generator, at::TensorOptions(at::kFloat)).to(type);
 }
 
-/// How a tensor lies in memory: alone; in wider rows, each still at a multiple of 16 bytes where its
-/// width is; in wider rows at odd places.
+/// How a tensor lies in memory: alone; in wider rows, each still at a multiple of 16 bytes where
+/// its width is; in wider rows at odd places.
 enum class Layout { whole, strided, odd };
 inline const std::vector<Layout> layouts{Layout::whole, Layout::strided, Layout::odd};
 
@@ -69,9 +69,9 @@ private:
   at::Tensor view_;
 };
 
-/// |GPU − CPU| ≤ r · |CPU| + ε · (8 + √terms) · max|CPU| for each element, where r is one unit in the
-/// last place of bf16 (2⁻⁷) or 8 of fp32 (2⁻²⁰), ε that of fp32, for what both add in another order:
-/// `terms` numbers.
+/// |GPU − CPU| ≤ r · |CPU| + ε · (8 + √terms) · max|CPU| for each element, where r is one unit in
+/// the last place of bf16 (2⁻⁷) or 8 of fp32 (2⁻²⁰), ε that of fp32, for what both add in another
+/// order: `terms` numbers.
 inline void expect_close(const at::Tensor& gpu, const at::Tensor& cpu, std::int64_t terms,
                          const std::string& what) {
   ASSERT_EQ(gpu.sizes(), cpu.sizes()) << what;
@@ -80,8 +80,8 @@ inline void expect_close(const at::Tensor& gpu, const at::Tensor& cpu, std::int6
   const at::Tensor ours = gpu.cpu().to(at::kDouble).contiguous();
   const at::Tensor theirs = cpu.to(at::kDouble).contiguous();
   const double relative = cpu.scalar_type() == at::kBFloat16 ? 0x1p-7 : 0x1p-20;
-  const double absolute = 0x1p-23 * (8 + std::sqrt(static_cast<double>(terms))) *
-                          theirs.abs().max().item<double>();
+  const double absolute =
+      0x1p-23 * (8 + std::sqrt(static_cast<double>(terms))) * theirs.abs().max().item<double>();
   const double* const own = ours.data_ptr<double>();
   const double* const wanted = theirs.data_ptr<double>();
   std::int64_t bad = 0;

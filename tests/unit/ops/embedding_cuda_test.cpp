@@ -23,7 +23,8 @@ at::Tensor on_gpu(const at::Tensor& tensor) {
 
 /// `tokens` ids below `bound`; the smaller ones often, some never.
 at::Tensor ids_of(std::int64_t tokens, std::int64_t bound) {
-  const at::Tensor squares = numbers({tokens}, at::kFloat, 5).square().mul(0.1 * static_cast<double>(bound));
+  const at::Tensor squares =
+      numbers({tokens}, at::kFloat, 5).square().mul(0.1 * static_cast<double>(bound));
   return squares.to(at::kLong).clamp_max(bound - 1);
 }
 
@@ -32,8 +33,8 @@ struct Case {
 };
 
 /// Empty; one; odd widths; one id for all (longer than what is under way at a time); many.
-const std::vector<Case> cases{{0, 5, 3},      {1, 1, 1},        {7, 33, 5},      {8, 64, 1},
-                              {17, 16, 1},    {700, 24, 1},     {1000, 67, 50},  {513, 4096, 300},
+const std::vector<Case> cases{{0, 5, 3},          {1, 1, 1},    {7, 33, 5},     {8, 64, 1},
+                              {17, 16, 1},        {700, 24, 1}, {1000, 67, 50}, {513, 4096, 300},
                               {3000, 256, 40000}, {40, 9001, 7}};
 
 TEST(EmbeddingOnGpu, HasTheBitsOfTheCpuBothWays) {
@@ -64,8 +65,9 @@ TEST(EmbeddingOnGpu, HasTheBitsOfTheCpuBothWays) {
 
 TEST(EmbeddingOnGpu, TouchesNothingForABadId) {
   FG_REQUIRE_GPU();
-  const at::Tensor ids = on_gpu(at::tensor({std::int64_t{-1}, std::int64_t{2}, std::int64_t{1} << 40,
-                                            std::int64_t{4}, std::int64_t{-1}}));
+  const at::Tensor ids =
+      on_gpu(at::tensor({std::int64_t{-1}, std::int64_t{2}, std::int64_t{1} << 40, std::int64_t{4},
+                         std::int64_t{-1}}));
   const at::Tensor weight = on_gpu(at::full({4, 16}, 3.0));
   at::Tensor output = on_gpu(at::full({5, 16}, 9.0));
   embedding_forward(ids, weight, 4, output);
@@ -89,7 +91,8 @@ TEST(EmbeddingOnGpu, ReachesBeyondThirtyTwoBits) {
   at::Tensor weight = at::zeros({rows, width}, options);
   for (std::size_t index = 0; index < places.size(); ++index)
     weight[places[index]].copy_(values[static_cast<std::int64_t>(index)]);
-  const at::Tensor ids = on_gpu(at::tensor(at::ArrayRef<std::int64_t>(places.data(), places.size())));
+  const at::Tensor ids =
+      on_gpu(at::tensor(at::ArrayRef<std::int64_t>(places.data(), places.size())));
   at::Tensor output = at::zeros({3, width}, options);
   embedding_forward(ids, weight, rows, output);
   expect_same(output, values, "embedding");
@@ -99,7 +102,8 @@ TEST(EmbeddingOnGpu, ReachesBeyondThirtyTwoBits) {
   for (std::size_t index = 0; index < places.size(); ++index)
     expect_same(weight[places[index]], values[static_cast<std::int64_t>(index)],
                 "grad_weight row " + std::to_string(places[index]));
-  EXPECT_EQ(weight.count_nonzero().item<std::int64_t>(), values.count_nonzero().item<std::int64_t>());
+  EXPECT_EQ(weight.count_nonzero().item<std::int64_t>(),
+            values.count_nonzero().item<std::int64_t>());
 }
 
 /// Makes LibTorch throw where it would wait for the GPU.

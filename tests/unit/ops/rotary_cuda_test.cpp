@@ -25,10 +25,11 @@ struct Case {
   std::int64_t tokens, heads, kv_heads, head_dim;
 };
 
-/// Empty; one; halves that are no whole packs; the models' shapes; more packs than a block's threads.
-const std::vector<Case> cases{{0, 2, 1, 8},      {1, 1, 1, 2},      {5, 3, 1, 6},    {7, 5, 5, 20},
-                              {3, 1, 1, 16},     {300, 32, 8, 64},  {65, 64, 8, 128}, {129, 32, 32, 128},
-                              {2, 3, 1, 4096},   {2, 2, 1, 602}};
+/// Empty; one; halves that are no whole packs; the models' shapes; more packs than a block's
+/// threads.
+const std::vector<Case> cases{
+    {0, 2, 1, 8},     {1, 1, 1, 2},     {5, 3, 1, 6},       {7, 5, 5, 20},   {3, 1, 1, 16},
+    {300, 32, 8, 64}, {65, 64, 8, 128}, {129, 32, 32, 128}, {2, 3, 1, 4096}, {2, 2, 1, 602}};
 
 TEST(RotaryOnGpu, TurnsHeadsBothWaysAsTheCpu) {
   FG_REQUIRE_GPU();

@@ -1,6 +1,5 @@
 #include <array>
 
-
 #include <fg/ops/swiglu.hpp>
 
 #include "cuda_twin.hpp"
@@ -50,7 +49,8 @@ TEST(SwiGluOnGpu, IsThatOfTheCpuBothWaysAndInPlace) {
       }
 }
 
-// gate_up has 2³² + 98304 elements, beyond unsigned numbers of 32 bits too; its half is beyond signed.
+// gate_up has 2³² + 98304 elements, beyond unsigned numbers of 32 bits too; its half is beyond
+// signed.
 TEST(SwiGluOnGpu, ReachesBeyondThirtyTwoBits) {
   FG_REQUIRE_GPU();
   const std::int64_t width = 16384;

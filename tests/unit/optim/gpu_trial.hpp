@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
@@ -81,10 +82,10 @@ inline ::testing::AssertionResult near(const at::Tensor& cpu, const at::Tensor& 
 /// One parameter on the CPU and its twin on the GPU, brought the same gradients.
 struct GpuTrial {
   GpuTrial(const OptimizerOptions& options, std::vector<std::int64_t> shape,
-           at::ScalarType dtype = at::kFloat, Lie lie = Lie::close)
+           at::ScalarType dtype = at::kFloat, Lie rows = Lie::close)
       : parameter{"layer.weight", shape, dtype},
         optimizer(make_optimizer(options)),
-        lie(lie),
+        lie(rows),
         values(numbers(shape, "weights", 0, dtype)),
         gpu_values(on_gpu(values, lie)),
         state(optimizer->state_specs(parameter), parameter, all_rows(parameter)),

@@ -1,3 +1,8 @@
+#include <algorithm>
+#include <charconv>
+#include <vector>
+
+#include <ATen/Context.h>
 #include <c10/core/AllocatorConfig.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
@@ -12,6 +17,22 @@ namespace {
 
 std::uint64_t bytes_of(std::int64_t count) {
   return static_cast<std::uint64_t>(count);
+}
+
+/// "0,1,3". Error(usage).
+std::vector<int> numbers_of(std::string_view words) {
+  std::vector<int> numbers;
+  for (std::size_t begin = 0; begin <= words.size();) {
+    const std::size_t end = std::min(words.find(',', begin), words.size());
+    int number = -1;
+    const auto [last, error] = std::from_chars(words.data() + begin, words.data() + end, number);
+    if (error != std::errc() || last != words.data() + end || number < 0)
+      fail(ExitCode::usage, "--devices " + std::string(words) +
+                                ": expected auto, cpu, or numbers of GPUs as in 0,1,3");
+    numbers.push_back(number);
+    begin = end + 1;
+  }
+  return numbers;
 }
 
 }  // namespace
@@ -35,11 +56,37 @@ Gpu describe_gpu(int index) {
           properties.multiProcessorCount};
 }
 
+c10::Device choose_device(std::string_view words, int local_rank) {
+  if (words == "cpu") return c10::kCPU;
+  std::vector<int> gpus;
+  if (words == "auto") {
+    for (int index = 0; index < gpu_count(); ++index) gpus.push_back(index);
+    if (gpus.empty()) return c10::kCPU;
+  } else {
+    gpus = numbers_of(words);
+  }
+  if (local_rank >= static_cast<int>(gpus.size()))
+    fail(ExitCode::usage, std::to_string(local_rank + 1) + " processes on this machine, but " +
+                              std::to_string(gpus.size()) + " GPUs to use (--devices " +
+                              std::string(words) + ")");
+  const int index = gpus[static_cast<std::size_t>(local_rank)];
+  const Gpu gpu = describe_gpu(index);
+  if (!gpu.has_bfloat16())
+    fail(ExitCode::usage,
+         "GPU " + std::to_string(index) + " (" + gpu.name + ", compute capability " +
+             std::to_string(gpu.major) + "." + std::to_string(gpu.minor) +
+             ") has no bfloat16, which training here needs; --devices cpu computes "
+             "on the CPU");
+  return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
 void use(c10::Device device) {
   if (device.is_cpu()) return;
   describe_gpu(device.index());
   c10::CachingAllocator::setAllocatorSettings("expandable_segments:True");
   c10::cuda::set_device(device.index());
+  // Sums of bfloat16 products stay in float32 to their end.
+  at::globalContext().setAllowBF16ReductionCuBLAS(false);
 }
 
 void synchronise(c10::Device device) {

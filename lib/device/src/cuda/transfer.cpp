@@ -19,7 +19,8 @@ at::Tensor upload(const at::Tensor& host, at::Device device) {
   FG_CHECK(host.device().is_cpu());
   if (device.is_cpu()) return host;
   const at::Tensor pinned = host.is_pinned() ? host : empty_pinned(host).copy_(host);
-  return at::empty(host.sizes(), host.options().device(device)).copy_(pinned, /*non_blocking=*/true);
+  return at::empty(host.sizes(), host.options().device(device))
+      .copy_(pinned, /*non_blocking=*/true);
 }
 
 Readback::Readback(const at::Tensor& source) {

@@ -15,10 +15,10 @@ struct ColumnSums {
   std::int64_t heads = 1;
   std::int64_t width = 0;
   Rows gradient;
-  Rows input;                           // no data: the sums of `gradient` alone
-  const float* inverse_rms = nullptr;   // with `input`: of gradient · (input · inverse_rms[row])
-  float* partials = nullptr;            // fp32 [column_sum_blocks(), width]
-  void* output = nullptr;               // [width]
+  Rows input;                          // no data: the sums of `gradient` alone
+  const float* inverse_rms = nullptr;  // with `input`: of gradient · (input · inverse_rms[row])
+  float* partials = nullptr;           // fp32 [column_sum_blocks(), width]
+  void* output = nullptr;              // [width]
 };
 
 /// Rows of `partials` that column_sums wants; at least one.

@@ -105,8 +105,7 @@ std::int64_t rows_per_block(const ColumnSums& sums) {
 
 std::int64_t column_sum_blocks(const ColumnSums& sums) {
   // As many as run at once, and none with fewer rows than a batch of each of its stripes.
-  const std::int64_t wanted =
-      multiprocessors * 8 / std::max<std::int64_t>(1, column_blocks(sums));
+  const std::int64_t wanted = multiprocessors * 8 / std::max<std::int64_t>(1, column_blocks(sums));
   const std::int64_t most = ceil_div(sums.rows, stripes * batch);
   return std::max<std::int64_t>(1, std::min(wanted, most));
 }

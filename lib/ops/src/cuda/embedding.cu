@@ -24,8 +24,8 @@ __global__ void __launch_bounds__(1024) look_up(const EmbeddingForward args) {
     store<P>(to, unit, is_known ? load<P>(from, unit) : typename P::Raw{});
 }
 
-/// Block: some columns of the tokens from the blockIdx.x-th in the order on that have its id; nothing
-/// where the one before has it too.
+/// Block: some columns of the tokens from the blockIdx.x-th in the order on that have its id;
+/// nothing where the one before has it too.
 template <typename P>
 __global__ void __launch_bounds__(threads_of_sum) add_tokens(const EmbeddingBackward args) {
   using T = typename P::Type;
@@ -77,20 +77,20 @@ cudaError_t embedding_forward(const EmbeddingForward& embedding, cudaStream_t st
     using P = decltype(pack);
     const std::int64_t wanted = ceil_div(embedding.width / P::count, copied_packs);
     const std::int64_t threads = std::min<std::int64_t>(1024, ceil_div(wanted, 32) * 32);
-    look_up<P><<<static_cast<unsigned>(embedding.tokens), static_cast<unsigned>(threads), 0,
-                 stream>>>(embedding);
+    look_up<P>
+        <<<static_cast<unsigned>(embedding.tokens), static_cast<unsigned>(threads), 0, stream>>>(
+            embedding);
   });
 }
 
 cudaError_t embedding_backward(const EmbeddingBackward& embedding, cudaStream_t stream) {
   if (embedding.tokens == 0 || embedding.width == 0) return cudaSuccess;
-  const bool packed =
-      fits_packs(embedding.element, embedding.width, {embedding.grad_output, embedding.grad_weight});
+  const bool packed = fits_packs(embedding.element, embedding.width,
+                                 {embedding.grad_output, embedding.grad_weight});
   return with_pack(embedding.element, packed, [&](auto pack) {
     using P = decltype(pack);
-    const dim3 grid(
-        static_cast<unsigned>(embedding.tokens),
-        static_cast<unsigned>(ceil_div(embedding.width / P::count, threads_of_sum)));
+    const dim3 grid(static_cast<unsigned>(embedding.tokens),
+                    static_cast<unsigned>(ceil_div(embedding.width / P::count, threads_of_sum)));
     add_tokens<P><<<grid, threads_of_sum, 0, stream>>>(embedding);
   });
 }

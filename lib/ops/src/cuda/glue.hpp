@@ -41,8 +41,8 @@ inline void check_same_gpu(std::initializer_list<at::Tensor> tensors) {
   const at::Device device = tensors.begin()->device();
   for (const at::Tensor& tensor : tensors)
     if (tensor.defined() && tensor.device() != device)
-      fail(ExitCode::bug, "one operation on tensors on " + device.str() + " and " +
-                              tensor.device().str());
+      fail(ExitCode::bug,
+           "one operation on tensors on " + device.str() + " and " + tensor.device().str());
 }
 
 }  // namespace fg::ops::cuda

@@ -64,8 +64,8 @@ __device__ void add_terms(const typename P::Raw& x_raw, const typename P::Raw& g
 
 /// The block's sums as row blockIdx.x of `partials`: those of its groups in their order.
 template <typename P>
-__device__ void store_sums(const float (&sums)[held_packs][P::count], int lanes,
-                           std::int64_t units, std::int64_t width, float* partials) {
+__device__ void store_sums(const float (&sums)[held_packs][P::count], int lanes, std::int64_t units,
+                           std::int64_t width, float* partials) {
   extern __shared__ float4 shared[];  // [groups, width] where there are several groups
   float* const by_group = reinterpret_cast<float*>(shared);
   float* const out = partials + std::int64_t{blockIdx.x} * width;
@@ -137,8 +137,8 @@ __global__ void __launch_bounds__(1024) backward(const RmsNormBackward norm, int
         projection += projection_of<P>(x[slot], gradient[slot], scale[slot]);
     if constexpr (!sums_weight)
       for (int unit = lane + held_units; unit < units; unit += lanes)
-        projection += projection_of<P>(load<P>(input, unit), load<P>(gradients, unit),
-                                       load<P>(weight, unit));
+        projection +=
+            projection_of<P>(load<P>(input, unit), load<P>(gradients, unit), load<P>(weight, unit));
     projection = sum_over(projection, lanes, partials[turn]);
     turn ^= 1;
     const float pull = projection * inverse * inverse / static_cast<float>(norm.width);
@@ -153,10 +153,10 @@ __global__ void __launch_bounds__(1024) backward(const RmsNormBackward norm, int
     }
     if constexpr (!sums_weight)
       for (int unit = lane + held_units; unit < units; unit += lanes) {
-        store<P>(output, unit,
-                 input_gradient<P>(load<P>(input, unit), load<P>(gradients, unit),
-                                   load<P>(weight, unit), has_past ? load<P>(past, unit) : Raw{},
-                                   inverse, pull));
+        store<P>(
+            output, unit,
+            input_gradient<P>(load<P>(input, unit), load<P>(gradients, unit), load<P>(weight, unit),
+                              has_past ? load<P>(past, unit) : Raw{}, inverse, pull));
       }
   }
   if constexpr (sums_weight) store_sums<P>(sums, lanes, row_units, norm.width, norm.partials);
@@ -184,8 +184,8 @@ cudaError_t rms_norm_backward_input(const RmsNormBackward& norm, cudaStream_t st
   return with_pack(norm.element, is_packed(norm), [&](auto pack) {
     using P = decltype(pack);
     const RowShape shape = shape_of(norm.width / P::count, held_packs);
-    const auto blocks = static_cast<unsigned>(
-        std::min<std::int64_t>(ceil_div(norm.rows, shape.rows()), 1 << 30));
+    const auto blocks =
+        static_cast<unsigned>(std::min<std::int64_t>(ceil_div(norm.rows, shape.rows()), 1 << 30));
     backward<P, false><<<blocks, shape.threads, 0, stream>>>(norm, shape.lanes);
   });
 }

@@ -117,9 +117,9 @@ __global__ void __launch_bounds__(1024) normalise(const RmsNorm norm, int lanes)
 template <Mode mode>
 cudaError_t launch(const RmsNorm& norm, cudaStream_t stream) {
   if (norm.rows == 0 || norm.width == 0) return cudaSuccess;
-  const bool packed = fits_packs(
-      norm.element, norm.width,
-      {norm.input, norm.residual, norm.sum, norm.output, rows_at(norm.weight)});
+  const bool packed =
+      fits_packs(norm.element, norm.width,
+                 {norm.input, norm.residual, norm.sum, norm.output, rows_at(norm.weight)});
   return with_pack(norm.element, packed, [&](auto pack) {
     using P = decltype(pack);
     const RowShape shape = shape_of(norm.width / P::count, held_packs);

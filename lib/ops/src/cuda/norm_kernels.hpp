@@ -6,8 +6,8 @@
 
 #include "element.hpp"
 
-// RMSNorm of rows [rows = tokens · heads, width]; what each does is in fg/ops/rms_norm.hpp. Sums of a
-// row: each thread adds its elements in order, then a butterfly over the threads.
+// RMSNorm of rows [rows = tokens · heads, width]; what each does is in fg/ops/rms_norm.hpp. Sums of
+// a row: each thread adds its elements in order, then a butterfly over the threads.
 namespace fg::ops::kernels {
 
 struct RmsNorm {
@@ -22,7 +22,7 @@ struct RmsNorm {
   const void* weight = nullptr;
   float* inverse_rms = nullptr;  // rms_norm_again reads it, the others write it
   float eps = 0.0F;
-  bool loses_tail = false;         // planted: columns beyond the last full pack
+  bool loses_tail = false;          // planted: columns beyond the last full pack
   bool loses_last_partial = false;  // planted: the last warp's sum
 };
 

@@ -16,8 +16,8 @@ __device__ const T* source_of(const Turn& turn, std::int64_t token, std::int64_t
   return row_at<const T>(turn.sources[index].rows, {token, head});
 }
 
-/// Block: one token. Thread: one pack of the first half and its partner in the second, of some heads,
-/// for which it reads the angles once.
+/// Block: one token. Thread: one pack of the first half and its partner in the second, of some
+/// heads, for which it reads the angles once.
 template <typename P>
 __global__ void __launch_bounds__(256) turn_heads(const Turn turn, std::int64_t heads) {
   using T = typename P::Type;
@@ -76,9 +76,9 @@ cudaError_t turn(const Turn& turn, cudaStream_t stream) {
   for (const Turn::Source& source : turn.sources) heads += source.heads;
   if (turn.tokens == 0 || turn.half == 0 || heads == 0) return cudaSuccess;
   const auto rows = [&](std::size_t index) { return turn.sources[index].rows; };
-  const bool packed = fits_packs(turn.element, turn.half,
-                                 {rows(0), rows(1), rows(2), turn.output, rows_at(turn.cosines),
-                                  rows_at(turn.sines)});
+  const bool packed = fits_packs(
+      turn.element, turn.half,
+      {rows(0), rows(1), rows(2), turn.output, rows_at(turn.cosines), rows_at(turn.sines)});
   return with_pack(turn.element, packed, [&](auto pack) {
     using P = decltype(pack);
     const std::int64_t across = std::min<std::int64_t>(turn.half / P::count, 256);

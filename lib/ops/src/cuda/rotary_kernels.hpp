@@ -19,9 +19,9 @@ struct Turn {
 
   Element element = Element::float32;
   std::int64_t tokens = 0;
-  std::int64_t half = 0;             // head_dim / 2
-  const float* cosines = nullptr;    // [tokens, half]
-  const float* sines = nullptr;      // [tokens, half]
+  std::int64_t half = 0;           // head_dim / 2
+  const float* cosines = nullptr;  // [tokens, half]
+  const float* sines = nullptr;    // [tokens, half]
   bool backwards = false;
   std::array<Source, 3> sources;
   std::int64_t turned = 0;

@@ -1,9 +1,8 @@
 #include <fg/base/failpoint.hpp>
 
-#include "swiglu_kernels.hpp"
-
 #include "../cuda_ops.hpp"
 #include "glue.hpp"
+#include "swiglu_kernels.hpp"
 
 namespace fg::ops::cuda {
 namespace {

@@ -135,9 +135,8 @@ Cut cut_of(std::int64_t units) {
 template <bool is_backward>
 cudaError_t launch(const SwiGlu& args, cudaStream_t stream) {
   if (args.rows == 0 || args.width == 0) return cudaSuccess;
-  const bool packed =
-      fits_packs(args.element, args.width,
-                 {args.gate_up, args.output, args.grad_output, args.grad_gate_up});
+  const bool packed = fits_packs(args.element, args.width,
+                                 {args.gate_up, args.output, args.grad_output, args.grad_gate_up});
   return with_pack(args.element, packed, [&](auto pack) {
     using P = decltype(pack);
     const Cut cut = cut_of(args.width / P::count);

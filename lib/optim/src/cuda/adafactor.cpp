@@ -57,14 +57,14 @@ void update_matrix(const Piece& piece, const OptimizerOptions& options, State& s
 
 void update_vector(const Piece& piece, const OptimizerOptions& options, State& state,
                    const StepInfo& info, const GradientCheck* check) {
-  device::check(kernels::adafactor_vector(
-                    {.target = target_of(piece, options, info, check, /*joined=*/false),
-                     .rule = rule_of(options, piece.parameter, info.lr),
-                     .age = age_of(state),
-                     .row = state["row"].data_ptr<float>(),
-                     .age_kept = age_is_kept()},
-                    device::stream_of(piece.values)),
-                "adafactor: vector");
+  device::check(
+      kernels::adafactor_vector({.target = target_of(piece, options, info, check, /*joined=*/false),
+                                 .rule = rule_of(options, piece.parameter, info.lr),
+                                 .age = age_of(state),
+                                 .row = state["row"].data_ptr<float>(),
+                                 .age_kept = age_is_kept()},
+                                device::stream_of(piece.values)),
+      "adafactor: vector");
 }
 
 }  // namespace

@@ -121,8 +121,7 @@ __device__ inline void scale(float row_factor, const float (&column_factors)[8],
 }
 
 template <bool Vector>
-__device__ inline void load_column_factors(const Adafactor& args, const Place& at,
-                                           float (&to)[8]) {
+__device__ inline void load_column_factors(const Adafactor& args, const Place& at, float (&to)[8]) {
   Eight<float> raw = {};
   if (at.count > 0) raw = load_eight<Vector>(args.column_factors + at.column, at.count);
   unpack(raw, to);
@@ -227,13 +226,13 @@ cudaError_t adafactor_statistics(const Adafactor& args, cudaStream_t stream) {
   cudaError_t error = measure(gradient, stream);
   if (error != cudaSuccess) return error;
   if (args.rule.relative_step) {
-    const Measure weights{
-        args.tiles(), target.values, target.by_eights, args.weight_sums, nullptr, nullptr};
+    const Measure weights{args.tiles(),     target.values, target.by_eights,
+                          args.weight_sums, nullptr,       nullptr};
     error = measure(weights, stream);
     if (error != cudaSuccess) return error;
   }
-  const std::int64_t blocks = adafactor_row_totals(target.rows) +
-                              (target.columns + columns_a_block - 1) / columns_a_block;
+  const std::int64_t blocks =
+      adafactor_row_totals(target.rows) + (target.columns + columns_a_block - 1) / columns_a_block;
   statistics_kernel<<<static_cast<unsigned>(blocks), 1024, 0, stream>>>(args);
   return cudaGetLastError();
 }

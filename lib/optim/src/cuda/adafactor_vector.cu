@@ -36,8 +36,7 @@ __global__ void __launch_bounds__(threads) vector_kernel(const AdafactorVector a
       const float scaled = g[j] * factor;
       r[j] = blend(r[j], static_cast<double>(scaled * scaled + eps), beta2);
     }
-    store_eight<Vector>(args.row + at.column, at.count,
-                        pack<Vector, float>(r, target.rounding, 0));
+    store_eight<Vector>(args.row + at.column, at.count, pack<Vector, float>(r, target.rounding, 0));
     scale(factor, r, g);
 #pragma unroll
     for (int j = 0; j < 8; ++j)

@@ -1,7 +1,6 @@
-#include "adamw_kernels.hpp"
-
 #include "../blockwise.hpp"
 #include "../cuda_optim.hpp"
+#include "adamw_kernels.hpp"
 #include "target.hpp"
 
 namespace fg::optim::cuda {
@@ -31,9 +30,9 @@ void update_blocks(const MomentFormat& format, const kernels::Target& target, St
                                   .second = quantised(state, "exp_avg_sq"),
                                   .first_book = book_of(code_book(format.bits, true)),
                                   .second_book = book_of(code_book(format.bits, false))};
-  device::check(format.bits == 8 ? kernels::adamw_8bit(args, stream)
-                                 : kernels::adamw_4bit(args, stream),
-                format.bits == 8 ? "adamw8bit" : "adamw4bit");
+  device::check(
+      format.bits == 8 ? kernels::adamw_8bit(args, stream) : kernels::adamw_4bit(args, stream),
+      format.bits == 8 ? "adamw8bit" : "adamw4bit");
 }
 
 }  // namespace

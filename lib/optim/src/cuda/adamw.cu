@@ -33,10 +33,9 @@ __global__ void __launch_bounds__(threads) adamw_kernel(const AdamW args) {
        k += step) {
     const Group at = group_at(target, k);
     const std::int64_t here = at.row * target.columns + at.column;
-    const G* gradient = static_cast<const G*>(target.gradient.data) +
-                        at.row * target.gradient.stride + at.column;
-    P* values =
-        static_cast<P*>(target.values.data) + at.row * target.values.stride + at.column;
+    const G* gradient =
+        static_cast<const G*>(target.gradient.data) + at.row * target.gradient.stride + at.column;
+    P* values = static_cast<P*>(target.values.data) + at.row * target.values.stride + at.column;
     M* first = static_cast<M*>(args.first) + here;
     M* second = static_cast<M*>(args.second) + here;
     const auto raw_g = load_eight<Vector>(gradient, at.count);

@@ -162,8 +162,8 @@ __global__ void __launch_bounds__(threads) blocks_kernel(const AdamWBlocks args)
     Access::store(args.first, first_book, k, m);
     Access::store(args.second, second_book, k, v);
     // A piece begins with a block, so groups begin at multiples of eight in any case.
-    values.store(8 * k, pack<true, P>(p, target.rounding,
-                                      target.first + static_cast<std::uint64_t>(8 * k)));
+    values.store(
+        8 * k, pack<true, P>(p, target.rounding, target.first + static_cast<std::uint64_t>(8 * k)));
   }
 }
 

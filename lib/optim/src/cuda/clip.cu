@@ -22,8 +22,8 @@ __global__ void __launch_bounds__(at_once) clip_kernel(const Clip args) {
     }
     __syncthreads();
     if (threadIdx.x == 0) {
-      const int here = static_cast<int>(min(static_cast<long long>(args.count - begin),
-                                            static_cast<long long>(at_once)));
+      const int here = static_cast<int>(
+          min(static_cast<long long>(args.count - begin), static_cast<long long>(at_once)));
       for (int i = 0; i < here; ++i) total += static_cast<double>(near[i]);
     }
     __syncthreads();

@@ -64,8 +64,8 @@ __global__ void __launch_bounds__(32 * warps) measure_kernel(const Measure args)
     __syncthreads();
   }
   if (warp == 0) {
-    const double sum = warp_sum(static_cast<double>(row_sums[lane]) +
-                                static_cast<double>(row_sums[lane + 32]));
+    const double sum =
+        warp_sum(static_cast<double>(row_sums[lane]) + static_cast<double>(row_sums[lane + 32]));
     if (lane == 0) args.tile_sums[blockIdx.x] = sum;
   }
 }

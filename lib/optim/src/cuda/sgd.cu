@@ -1,6 +1,5 @@
-#include "sgd_kernels.hpp"
-
 #include "eight.cuh"
+#include "sgd_kernels.hpp"
 
 namespace fg::optim::kernels {
 namespace {
@@ -19,10 +18,9 @@ __global__ void __launch_bounds__(threads) sgd_kernel(const Sgd args) {
     const Group at = group_at(target, k);
     const std::int64_t here = at.row * target.columns + at.column;
     const std::uint64_t index = target.first + static_cast<std::uint64_t>(here);
-    const G* gradient = static_cast<const G*>(target.gradient.data) +
-                        at.row * target.gradient.stride + at.column;
-    P* values =
-        static_cast<P*>(target.values.data) + at.row * target.values.stride + at.column;
+    const G* gradient =
+        static_cast<const G*>(target.gradient.data) + at.row * target.gradient.stride + at.column;
+    P* values = static_cast<P*>(target.values.data) + at.row * target.values.stride + at.column;
     M* buffer = static_cast<M*>(args.buffer) + here;
     const auto raw_g = load_eight<Vector>(gradient, at.count);
     const auto raw_p = load_eight<Vector>(values, at.count);
@@ -58,8 +56,7 @@ cudaError_t sgd(const Sgd& args, cudaStream_t stream) {
     return with_type(target.gradient.type, [&](auto gradient) {
       return with_type(args.moment_type, [&](auto moment) {
         return with_bool(target.by_eights, [&](auto vector) {
-          sgd_kernel<decltype(value), decltype(gradient), decltype(moment),
-                     decltype(vector)::value>
+          sgd_kernel<decltype(value), decltype(gradient), decltype(moment), decltype(vector)::value>
               <<<blocks_for(groups, threads, most_blocks), threads, 0, stream>>>(args);
           return cudaGetLastError();
         });

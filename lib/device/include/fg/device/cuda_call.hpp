@@ -1,8 +1,7 @@
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <ATen/core/Tensor.h>
+#include <cuda_runtime_api.h>
 
 // For sources in src/cuda/ alone: the wrapper around CUDA's C interface.
 namespace fg::device {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include <c10/core/Device.h>
 
@@ -27,9 +28,18 @@ struct Gpu {
 /// Error(usage) naming the count where there is no such GPU.
 Gpu describe_gpu(int index);
 
+/// The device of the process that is number `local_rank` on its machine. `words`: "auto" (its GPU
+/// where there are any, else the CPU), "cpu", or the GPUs to use, "0,1,3". Error(usage) for what is
+/// not there, and for a GPU without bfloat16, by name.
+c10::Device choose_device(std::string_view words, int local_rank);
+
 /// Makes `device` this thread's own, before the first tensor on it; nothing for the CPU. The memory
 /// that LibTorch keeps there grows in place, so that batches of many sizes do not split it.
 void use(c10::Device device);
+
+/// Every operation of LibTorch and every kernel gives the same bits each time, or none is run that
+/// cannot (attention's backward pass then takes its slower form).
+void set_deterministic(bool is_wanted);
 
 /// Waits until all work on `device` is done. Counts as a wait; nothing for the CPU.
 void synchronise(c10::Device device);

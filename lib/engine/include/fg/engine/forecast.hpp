@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <fg/arch/model_config.hpp>
+#include <fg/model/block.hpp>
 #include <fg/optim/groups.hpp>
 #include <fg/params/layout.hpp>
 
@@ -19,15 +20,18 @@ struct MemoryQuestion {
   const arch::ModelConfig& config;
   const params::Layout& layout;
   at::ScalarType type = at::kFloat;
-  std::int64_t kept_layers = 0;             // that keep their activations; the others checkpoint
+  at::Device device = at::kCPU;
+  std::int64_t kept_layers = 0;  // that keep their activations; the others have `other_layers`
+  model::MemoryPolicy other_layers = model::MemoryPolicy::checkpoint;
   std::int64_t microbatch_tokens = 0;       // of the longest microbatch
   std::int64_t microbatches = 1;            // of one step on this rank
   std::optional<at::ScalarType> kept = {};  // the gradient buffer, if any
   const optim::Assignments& optimizer;
 };
 
-/// Bytes at the peak of a training step, part by part, beyond what the process has before the model
-/// is made.
+/// Bytes at the peak of a training step, part by part: of the process, beyond what it has before
+/// the model is made; on a GPU, of all tensors there (the driver's context, half a gibibyte, comes
+/// on top).
 struct MemoryForecast {
   std::int64_t weights = 0;
   std::int64_t gradients = 0;  // the buffer, and what one tensor's gradient is formed in

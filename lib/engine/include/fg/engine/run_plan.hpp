@@ -37,7 +37,8 @@ struct RunPlan {
   double lr = 0;  // the optimizer's, after scaling
   std::unique_ptr<optim::LrSchedule> schedule;
   std::optional<at::ScalarType> kept;  // the gradient buffer's type
-  std::int64_t kept_layers = 0;        // that keep their activations; the others checkpoint
+  std::int64_t kept_layers = 0;        // that keep their activations
+  model::MemoryPolicy other_layers = model::MemoryPolicy::checkpoint;
   MemoryForecast memory;
   TrainerSettings trainer;  // its total_steps is 0 where the data is not known
 
@@ -55,6 +56,6 @@ RunPlan make_plan(const RunSettings& settings, MissingData missing);
 log::Block describe(const RunSettings& settings, const RunPlan& plan);
 
 /// The whole run's time on this machine, from the speed of a matrix product that is tried now.
-double estimate_seconds(const RunPlan& plan);
+double estimate_seconds(const RunSettings& settings, const RunPlan& plan);
 
 }  // namespace fg::engine

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <ATen/core/Tensor.h>
+
 #include <fg/base/json.hpp>
 #include <fg/checkpoint/choose.hpp>
 #include <fg/checkpoint/retention.hpp>
@@ -26,10 +28,10 @@ namespace fg::engine {
 // A run as the engine needs it told: a configuration without its spelling. Paths are absolute.
 
 struct ModelSettings {
-  std::filesystem::path weights;    // model or checkpoint folder; empty: random weights
-  std::filesystem::path config;     // the folder of config.json
-  std::filesystem::path tokenizer;  // the folder of the tokenizer's files
-  std::optional<store::Dtype> dtype;
+  std::filesystem::path weights;      // model or checkpoint folder; empty: random weights
+  std::filesystem::path config;       // the folder of config.json
+  std::filesystem::path tokenizer;    // the folder of the tokenizer's files
+  std::optional<store::Dtype> dtype;  // nothing: bfloat16 on a GPU, else float32
   /// Nothing: as many layers keep their activations as the budget allows, the others checkpoint.
   std::optional<model::MemoryPolicy> policy = model::MemoryPolicy::keep;
   std::optional<std::uint64_t> budget_bytes;  // of the process; nothing: what is available
@@ -89,6 +91,8 @@ struct CheckpointSettings {
 };
 
 struct RunSettings {
+  at::Device device = at::kCPU;
+  bool deterministic = false;  // on a GPU: the same bits every time, somewhat slower
   ModelSettings model;
   DataSettings data;
   BatchSettings batch;

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <fg/data/epoch_plan.hpp>
 #include <fg/data/prefetcher.hpp>
+#include <fg/device/transfer.hpp>
 #include <fg/engine/evaluation.hpp>
 #include <fg/engine/journal.hpp>
 #include <fg/engine/step_plan.hpp>
@@ -45,6 +49,8 @@ struct Requests {
   bool save = false;             // and go on
   bool requeue = false;          // save, then end
   std::optional<ExitCode> stop;  // interrupted: save first; terminated: at once
+
+  bool any() const { return save || requeue || stop.has_value(); }
 };
 
 /// What a trainer asks of those who own files, signals and text.
@@ -63,6 +69,10 @@ enum class RunEnd { finished, stopped_early, requeue, interrupted, terminated };
 /// The loop of one process over a whole model. Each step: its rows, forward and backward microbatch
 /// by microbatch with the loss's gradient scaled by 1 / (trained tokens of the step), the update,
 /// then log line, evaluation and checkpoint where they are due.
+///
+/// On a GPU a step is queued before the numbers of the one before it are read, so the GPU never
+/// runs dry. Should those be bad, nothing has been written since: the later step is thrown away and
+/// queued again.
 class Trainer {
 public:
   /// All must outlive this. `evaluation` may be absent.
@@ -86,19 +96,31 @@ public:
   const TrainerState& state() const noexcept { return state_; }
 
 private:
-  struct StepResult {
-    double loss_sum = 0;
-    Work work;
-    Updater::Measure gradients;
-  };
   using Microbatches = std::vector<std::vector<data::Row>>;
+  struct StepData {
+    StepRows rows;
+    Microbatches microbatches;
+  };
+  /// A step that was started and has not been judged.
+  struct Flight {
+    StepData data;
+    double lr = 0;
+    Work work;
+    device::Readback numbers;  // [Σ of losses, norm, 1 where not finite] float64
+  };
 
   void restart_feed();
-  Microbatches fetch(const StepRows& rows);
-  StepResult compute(const StepRows& rows, const Microbatches& microbatches);
-  void step();
-  void accept(const StepRows& rows, const StepResult& result);
+  /// Of the next step that was not started yet.
+  StepData fetch();
+  Flight launch(StepData data);
+  /// Judges the first flight: it becomes a step of the run, is skipped, or undoes others.
+  void settle();
+  optim::StepReport report_of(Flight& flight) const;
+  void accept(Flight& flight, const optim::StepReport& report);
   void roll_back(const StepRows& rows);
+  /// True where the step that is in the air now must be judged before the next one starts.
+  bool must_land() const;
+  void poll();
   void write_record();
   /// True where the run has waited long enough for a gain.
   bool evaluate();
@@ -111,6 +133,10 @@ private:
   TrainerState state_;
   optim::NumericsGuard guard_;
   std::optional<data::Prefetcher> feed_;
+  std::size_t most_in_air_;        // flights that may be unjudged when the next one starts
+  std::deque<Flight> flights_;     // in the order of their steps
+  std::deque<StepData> returned_;  // of flights that were thrown away
+  Requests requests_;              // not served yet
   std::optional<std::uint64_t> saved_at_, evaluated_at_;
   double eval_loss_ = 0;  // at evaluated_at_
   double last_lr_ = 0;

@@ -15,11 +15,13 @@ namespace fg::infer {
 
 /// "float32", "bfloat16", "float16", or "auto": float32 on the CPU. Error(usage) for any other
 /// word; `option` ("--dtype") begins the message.
-at::ScalarType parse_type(std::string_view word, const std::string& option);
+at::ScalarType parse_type(std::string_view word, const std::string& option,
+                          at::Device device = at::kCPU);
 
 /// The model of a folder (a model directory, a run directory or a checkpoint), ready to run.
 /// Error(cannot_load).
-model::Model load_model(const std::filesystem::path& folder, at::ScalarType type);
+model::Model load_model(const std::filesystem::path& folder, at::ScalarType type,
+                        at::Device device = at::kCPU);
 
 /// Tokenizer and chat template of such a folder; `chat_template` as for ChatEncoder::load.
 /// Error(cannot_load), Error(usage) for the template's file.

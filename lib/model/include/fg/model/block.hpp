@@ -14,6 +14,7 @@ namespace fg::model {
 enum class MemoryPolicy : std::uint8_t {
   keep,        // all that products gave; norms and the gated unit are made again
   checkpoint,  // its input alone; all but the down projection is made again
+  offload,     // the same, and the input waits in host memory
 };
 
 /// A piece of the model whose backward pass is cut in two, so that a schedule may run the halves
@@ -23,6 +24,8 @@ class Block {
 public:
   virtual ~Block() = default;
 
+  /// Called some time before backward_input, when another block's backward pass begins.
+  virtual void prepare_backward(Saved&) const {}
   virtual at::Tensor forward(const at::Tensor& input, const Batch& batch, Saved& saved) const = 0;
   /// The gradient of the input. `saved` then holds what backward_weight needs. grad_output may be
   /// kept until then and must not change.

@@ -22,8 +22,13 @@ public:
   DecoderBlock(const arch::ModelConfig& config, const params::Parameters& parameters,
                std::int64_t layer);
 
-  void set_policy(MemoryPolicy policy) noexcept { policy_ = policy; }
+  /// `parking` is for the policy offload, and must outlive the block.
+  void set_policy(MemoryPolicy policy, device::Parking* parking = nullptr) noexcept {
+    policy_ = policy;
+    parking_ = parking;
+  }
 
+  void prepare_backward(Saved& saved) const override;
   at::Tensor forward(const at::Tensor& input, const Batch& batch, Saved& saved) const override;
   at::Tensor backward_input(const at::Tensor& grad_output, const Batch& batch,
                             Saved& saved) const override;
@@ -69,6 +74,7 @@ private:
   double eps_;
   ops::AttentionOptions attention_;
   MemoryPolicy policy_ = MemoryPolicy::keep;
+  device::Parking* parking_ = nullptr;
   Weight input_norm_;
   Weight qkv_;
   Weight qkv_bias_;

@@ -13,7 +13,7 @@ namespace fg::model {
 /// Room grows by doubling.
 class KvCache {
 public:
-  KvCache(const arch::ModelConfig& config, at::ScalarType type);
+  KvCache(const arch::ModelConfig& config, at::ScalarType type, at::Device device = at::kCPU);
 
   std::int64_t length() const noexcept { return length_; }
   /// Forgets all tokens from `length` on; `length` is at most length().

@@ -19,10 +19,11 @@ std::int64_t saved_bytes(const arch::ModelConfig& config, at::ScalarType type, M
 /// that come and go between layers included; with `checkpoint` saved_bytes of `keep` come on top,
 /// once.
 std::int64_t working_bytes(const arch::ModelConfig& config, at::ScalarType type,
-                           std::int64_t tokens);
+                           std::int64_t tokens, at::DeviceType device = at::kCPU);
 
 /// What the head's backward pass needs at its peak.
-std::int64_t head_bytes(const arch::ModelConfig& config, at::ScalarType type, std::int64_t tokens);
+std::int64_t head_bytes(const arch::ModelConfig& config, at::ScalarType type, std::int64_t tokens,
+                        at::DeviceType device = at::kCPU);
 
 /// What Model::train holds at its peak, all layers under one policy, beside parameters, gradients
 /// (params::gradient_bytes) and the batch.

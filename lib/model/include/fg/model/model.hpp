@@ -28,16 +28,19 @@ struct Pass {
   std::int64_t bytes() const;
 };
 
-/// Σ losses in their order, in fp64.
-double loss_sum(const at::Tensor& losses);
+/// Σ losses in fp64, one element on their device; on the CPU in their order.
+at::Tensor loss_sum(const at::Tensor& losses);
 
 /// A model, or the part of one that a pipeline stage holds: blocks over parameters that it owns.
 /// Its parameters are undefined until they are loaded or initialised. One thread at a time.
 class Model {
 public:
-  Model(arch::ModelConfig config, at::ScalarType type, std::optional<params::Part> part = {});
+  /// Error(cannot_load) for a head width that the device does not take.
+  Model(arch::ModelConfig config, at::ScalarType type, at::Device device = at::kCPU,
+        std::optional<params::Part> part = {});
 
   const arch::ModelConfig& config() const noexcept { return config_; }
+  at::Device device() const noexcept { return parameters_->device(); }
   const params::Part& part() const noexcept { return part_; }
   params::Parameters& parameters() noexcept { return *parameters_; }
   const params::Parameters& parameters() const noexcept { return *parameters_; }
@@ -45,8 +48,9 @@ public:
   void set_policy(MemoryPolicy policy);
   void set_policy(std::int64_t layer, MemoryPolicy policy);
 
-  /// Packs a microbatch. `lengths` are the documents', in order; `targets[t]` is the token row t
-  /// predicts, or negative where it is not trained. An id outside the vocabulary is Error(data).
+  /// Packs a microbatch, on the model's device; the host does not wait for it. `lengths` are the
+  /// documents', in order; `targets[t]` is the token row t predicts, or negative where it is not
+  /// trained. An id outside the vocabulary is Error(data).
   Batch make_batch(std::span<const std::int64_t> ids, std::span<const std::int64_t> lengths,
                    std::span<const std::int64_t> targets);
 
@@ -81,6 +85,7 @@ private:
   arch::ModelConfig config_;
   params::Part part_;
   std::unique_ptr<params::Parameters> parameters_;  // where blocks and gradients find it
+  std::unique_ptr<device::Parking> parking_;        // where layers find it
   ops::RotaryTables tables_;
   std::optional<EmbeddingBlock> embedding_;
   std::vector<DecoderBlock> layers_;

@@ -3,8 +3,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include <ATen/core/Tensor.h>
+
+#include <fg/device/parking.hpp>
 
 namespace fg::model {
 
@@ -38,7 +41,13 @@ public:
   at::Tensor& operator[](Keep what) { return tensors_[static_cast<std::size_t>(what)]; }
   const at::Tensor& operator[](Keep what) const { return tensors_[static_cast<std::size_t>(what)]; }
   void drop(Keep what) { (*this)[what] = at::Tensor(); }
-  void clear() { tensors_ = {}; }
+  void clear() {
+    tensors_ = {};
+    parked_input.reset();
+  }
+  /// The block's input where it waits on the host (MemoryPolicy::offload).
+  std::shared_ptr<device::Parked> parked_input;
+
   /// Of the tensors held, views counted by their own size.
   std::int64_t bytes() const;
 

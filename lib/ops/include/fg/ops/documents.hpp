@@ -4,6 +4,8 @@
 #include <span>
 #include <vector>
 
+#include <ATen/core/Tensor.h>
+
 namespace fg::ops {
 
 /// Where the documents of a packed batch lie: document d is rows [starts[d], starts[d + 1]). Made
@@ -19,10 +21,18 @@ public:
   std::int64_t count() const noexcept { return static_cast<std::int64_t>(starts_.size()) - 1; }
   std::int64_t tokens() const noexcept { return starts_.back(); }
   std::int64_t longest() const noexcept { return longest_; }
+  /// True where all have the same length: rows without packing.
+  bool is_uniform() const noexcept;
+
+  /// Brings the starts to a GPU, for kernels there; nothing for the CPU.
+  void place_on(at::Device device);
+  /// The starts, int32, on the device they were placed on.
+  const at::Tensor& placed_starts() const noexcept { return placed_; }
 
 private:
   std::vector<std::int64_t> starts_{0};
   std::int64_t longest_ = 0;
+  at::Tensor placed_;
 };
 
 }  // namespace fg::ops

@@ -11,8 +11,8 @@ namespace fg::ops {
 void check_ids(std::span<const std::int64_t> ids, std::int64_t vocab_size);
 
 /// output[t] = weight[ids[t]]: ids [tokens] int64, weight [rows, width], output [tokens, width].
-/// `vocab_size` is at most the rows. The ids pass check_ids, or it is Error(data) here; ids on a GPU
-/// have passed it on the host before (a bad one gives a row of zeros there).
+/// `vocab_size` is at most the rows. The ids pass check_ids, or it is Error(data) here; ids on a
+/// GPU have passed it on the host before (a bad one gives a row of zeros there).
 void embedding_forward(const at::Tensor& ids, const at::Tensor& weight, std::int64_t vocab_size,
                        at::Tensor& output);
 

@@ -22,7 +22,8 @@ void linear_backward_weight(const at::Tensor& grad_output, const at::Tensor& inp
                             at::Tensor& grad_weight);
 
 /// grad_bias = column sums of grad_output, accumulated in fp32 (fp64 for fp64) by blocks of 64
-/// rows: the same bits for any number of threads. On a GPU by blocks that depend on the shape alone.
+/// rows: the same bits for any number of threads. On a GPU by blocks that depend on the shape
+/// alone.
 void linear_backward_bias(const at::Tensor& grad_output, at::Tensor& grad_bias);
 
 }  // namespace fg::ops

@@ -27,10 +27,10 @@ struct Rotation {
   at::Tensor sines;
 };
 
-/// Makes rotations on one device, keeping the table of the positions seen so far there. The table is
-/// computed on the CPU, so its bits are the same everywhere; no call waits for a GPU. Positions count
-/// from 0 in each document. With the dynamic kind a document's angles depend on its own length alone,
-/// so packing changes nothing. Not thread-safe.
+/// Makes rotations on one device, keeping the table of the positions seen so far there. The table
+/// is computed on the CPU, so its bits are the same everywhere; no call waits for a GPU. Positions
+/// count from 0 in each document. With the dynamic kind a document's angles depend on its own
+/// length alone, so packing changes nothing. Not thread-safe.
 class RotaryTables {
 public:
   RotaryTables(const arch::Rope& rope, std::int64_t head_dim, std::int64_t max_position_embeddings,
@@ -62,10 +62,10 @@ void rotate(at::Tensor& heads, const Rotation& rotation);
 /// The same with the transposed matrix: what takes the gradient of the result to that of the input.
 void rotate_back(at::Tensor& heads, const Rotation& rotation);
 
-/// The gradients of turned queries and keys and of values, [tokens, heads or kv_heads, head_dim] with
-/// any strides of the first two dimensions, to that of the fused matrix they were parts of, [tokens,
-/// (heads + 2 · kv_heads) · head_dim]: queries and keys are turned back. They may lie where they are
-/// written to. One launch on a GPU.
+/// The gradients of turned queries and keys and of values, [tokens, heads or kv_heads, head_dim]
+/// with any strides of the first two dimensions, to that of the fused matrix they were parts of,
+/// [tokens, (heads + 2 · kv_heads) · head_dim]: queries and keys are turned back. They may lie
+/// where they are written to. One launch on a GPU.
 void rotate_back_into(const at::Tensor& grad_q, const at::Tensor& grad_k, const at::Tensor& grad_v,
                       const Rotation& rotation, at::Tensor& grad_qkv);
 

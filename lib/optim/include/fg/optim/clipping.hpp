@@ -33,11 +33,11 @@ double global_norm(std::span<const NamedSum> sums);
 /// min(1, limit / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_ has it; 1 without a limit.
 double clip_factor(double norm, double limit);
 
-/// global_norm and the factor of exact clipping to `clip_norm` (0: none) where the sums lie, without
-/// waiting: `sums` float32 [n], of which `order` (int64 [n]) names the indices in the order of the
-/// names; `norm` float64 [1], `factor` float32 [1] (StepInfo::device_factor), all on the flag's
-/// device. The bits are those of global_norm and clip_factor. Raises the flag where the norm is not
-/// finite; the factor is then 1.
+/// global_norm and the factor of exact clipping to `clip_norm` (0: none) where the sums lie,
+/// without waiting: `sums` float32 [n], of which `order` (int64 [n]) names the indices in the order
+/// of the names; `norm` float64 [1], `factor` float32 [1] (StepInfo::device_factor), all on the
+/// flag's device. The bits are those of global_norm and clip_factor. Raises the flag where the norm
+/// is not finite; the factor is then 1.
 void clip_on_device(const at::Tensor& sums, const at::Tensor& order, double clip_norm,
                     const at::Tensor& norm, const at::Tensor& factor, NumericsFlag& flag);
 
@@ -48,6 +48,7 @@ class Clipper {
 public:
   explicit Clipper(const ClipOptions& options);
 
+  const ClipOptions& options() const noexcept { return options_; }
   bool needs_all_gradients() const noexcept;
   /// `norm` is this step's for exact clipping, and ignored for lagged.
   double factor(std::optional<double> norm) const;

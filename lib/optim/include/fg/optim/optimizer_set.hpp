@@ -47,9 +47,8 @@ public:
   /// The update of a parameter all of whose rows lie here: checks its gradient, and unless the flag
   /// is raised (by it or by an earlier one) applies it. Writes the gradient's sum of squares,
   /// unclipped, into `sum`, a float32 of one element on the gradient's device.
-  void check_and_update(std::string_view name, const at::Tensor& values,
-                        const at::Tensor& gradient, const StepContext& context, NumericsFlag& flag,
-                        const at::Tensor& sum);
+  void check_and_update(std::string_view name, const at::Tensor& values, const at::Tensor& gradient,
+                        const StepContext& context, NumericsFlag& flag, const at::Tensor& sum);
 
   /// The same for a gradient that check_gradient has seen (exact clipping: all are checked first).
   void update_checked(std::string_view name, const at::Tensor& values, const at::Tensor& gradient,

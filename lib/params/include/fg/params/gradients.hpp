@@ -20,7 +20,7 @@ namespace fg::params {
 ///
 /// With `kept` there is a buffer of that type for all gradients, which stay until the next step.
 /// Without, a gradient lives until its hook returns, in memory that the next tensor uses; a step
-/// then has one microbatch. `parameters` must outlive this.
+/// then has one microbatch. On the parameters' device. `parameters` must outlive this.
 class Gradients {
 public:
   /// Called with a logical tensor's index in the layout and its gradient, a contiguous view, as

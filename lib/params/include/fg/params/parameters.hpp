@@ -18,7 +18,7 @@ at::Tensor logical_view(const at::Tensor& fused, const LogicalTensor& logical);
 /// `initialise` puts there. The tensors are made once and never move, so views stay good.
 class Parameters {
 public:
-  Parameters(Layout layout, at::ScalarType type);
+  Parameters(Layout layout, at::ScalarType type, at::Device device = at::kCPU);
   Parameters(const Parameters&) = delete;
   Parameters& operator=(const Parameters&) = delete;
   Parameters(Parameters&&) = default;
@@ -26,6 +26,7 @@ public:
 
   const Layout& layout() const noexcept { return layout_; }
   at::ScalarType type() const noexcept { return type_; }
+  at::Device device() const noexcept { return device_; }
 
   const at::Tensor& fused(std::size_t index) const { return values_[index]; }
   /// The fused tensor of a role; an undefined one where there is none (a bias).
@@ -39,6 +40,7 @@ public:
 private:
   Layout layout_;
   at::ScalarType type_;
+  at::Device device_;
   std::vector<at::Tensor> values_;
 };
 

@@ -1,0 +1,186 @@
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/equal.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <gtest/gtest.h>
+
+#include <fg/base/error.hpp>
+#include <fg/device/device.hpp>
+#include <fg/device/memory.hpp>
+#include <fg/model/model.hpp>
+#include <fg/params/initialise.hpp>
+#include <fg/test/gpu.hpp>
+#include <fg/test/tiny_config.hpp>
+
+namespace fg::model {
+namespace {
+
+using arch::Family;
+using Numbers = std::vector<std::int64_t>;
+
+const at::Device gpu(at::kCUDA, 0);
+
+/// Heads as wide as attention on a GPU takes them.
+arch::ModelConfig config_of(Family family) {
+  arch::ModelConfig config = test::tiny_config(family);
+  config.head_dim = 8;
+  config.max_position_embeddings = 512;
+  return config;
+}
+
+Model make(Family family, at::ScalarType type, at::Device device) {
+  const arch::ModelConfig config = config_of(family);
+  device::use(device);
+  Model model(config, type, device);
+  params::initialise(model.parameters(), 11, 0.2);
+  return model;
+}
+
+Batch batch_of(Model& model, const Numbers& lengths, std::int64_t salt) {
+  Numbers ids;
+  for (const std::int64_t length : lengths)
+    for (std::int64_t token = 0; token < length; ++token)
+      ids.push_back(((token + salt) * (token + salt) * 31 + 7 * token + 3) % 101);
+  Numbers targets(ids.size());
+  const std::vector<std::uint8_t> trained(ids.size(), 1);
+  next_token_targets(ids, ops::Documents(lengths), trained, targets);
+  return model.make_batch(ids, lengths, targets);
+}
+
+/// Losses and all gradients as one vector, in fp64 on the host.
+std::vector<at::Tensor> train(Model& model, const Numbers& lengths, std::int64_t salt) {
+  params::Gradients gradients(model.parameters(), model.parameters().type());
+  gradients.start_step(1);
+  const Batch batch = batch_of(model, lengths, salt);
+  std::vector<at::Tensor> all{
+      model.train(batch, 1.0 / static_cast<double>(batch.trained()), gradients)};
+  for (std::size_t index = 0; index < model.parameters().layout().logical.size(); ++index)
+    all.push_back(gradients.logical(index).clone());
+  return all;
+}
+
+double squared_distance(const std::vector<at::Tensor>& found, const std::vector<at::Tensor>& wanted,
+                        std::size_t first) {
+  double sum = 0.0;
+  for (std::size_t index = first; index < found.size(); ++index) {
+    const at::Tensor right = wanted[index].to(at::kCPU, at::kDouble);
+    const double off = found[index].to(at::kCPU, at::kDouble).sub(right).norm().item<double>();
+    const double size = right.norm().item<double>() + 1e-30;
+    sum += off * off / (size * size);
+  }
+  return sum;
+}
+
+TEST(ModelOnGpu, IsAsCloseToFloat32AsTheCpusBfloat16) {
+  FG_REQUIRE_GPU();
+  for (const Family family : {Family::llama, Family::mistral, Family::qwen2, Family::qwen3}) {
+    Model exact = make(family, at::kFloat, at::kCPU);
+    Model host = make(family, at::kBFloat16, at::kCPU);
+    Model device = make(family, at::kBFloat16, gpu);
+    double host_loss = 0, device_loss = 0, host_gradients = 0, device_gradients = 0;
+    for (std::int64_t salt = 0; salt < 6; ++salt) {
+      const Numbers lengths{37, 1, 64, 20 + salt};
+      const auto wanted = train(exact, lengths, salt);
+      const auto of_host = train(host, lengths, salt);
+      const auto of_device = train(device, lengths, salt);
+      host_gradients += squared_distance(of_host, wanted, 1);
+      device_gradients += squared_distance(of_device, wanted, 1);
+      host_loss += squared_distance({of_host[0]}, {wanted[0]}, 0);
+      device_loss += squared_distance({of_device[0]}, {wanted[0]}, 0);
+    }
+    const double bound = 1.25 * 1.25;
+    EXPECT_LE(device_loss, bound * host_loss) << arch::model_type_of(family);
+    EXPECT_LE(device_gradients, bound * host_gradients) << arch::model_type_of(family);
+  }
+}
+
+TEST(ModelOnGpu, GivesTheSameBitsUnderEveryMemoryPolicy) {
+  FG_REQUIRE_GPU();
+  device::set_deterministic(true);
+  for (const Family family : {Family::llama, Family::qwen3}) {
+    Model model = make(family, at::kBFloat16, gpu);
+    model.set_policy(MemoryPolicy::keep);
+    const auto kept = train(model, {300, 212}, 1);
+    for (const MemoryPolicy policy : {MemoryPolicy::checkpoint, MemoryPolicy::offload}) {
+      model.set_policy(policy);
+      for (int round = 0; round < 3; ++round) {
+        const auto again = train(model, {300, 212}, 1);
+        for (std::size_t index = 0; index < kept.size(); ++index)
+          ASSERT_TRUE(at::equal(again[index], kept[index]))
+              << arch::model_type_of(family) << " policy " << static_cast<int>(policy) << " tensor "
+              << index << " round " << round;
+      }
+    }
+  }
+  device::set_deterministic(false);
+}
+
+TEST(ModelOnGpu, NeitherWaitsNorAsksTheDriverForMemoryAfterTheSecondStep) {
+  FG_REQUIRE_GPU();
+  for (const MemoryPolicy policy :
+       {MemoryPolicy::keep, MemoryPolicy::checkpoint, MemoryPolicy::offload}) {
+    Model model = make(Family::llama, at::kBFloat16, gpu);
+    model.set_policy(policy);
+    params::Gradients gradients(model.parameters(), std::nullopt);
+    const auto step = [&](std::int64_t salt) {
+      gradients.start_step(1);
+      model.train(batch_of(model, {256, 256}, salt), 0.01, gradients);
+    };
+    step(0);
+    step(1);
+    device::synchronise(gpu);
+    const std::uint64_t waits = device::host_waits();
+    const std::uint64_t calls = device::memory_of(gpu).driver_calls;
+    // LibTorch's own watch: any of its operations that waits throws.
+    c10::cuda::warning_state().set_sync_debug_mode(c10::cuda::SyncDebugMode::L_ERROR);
+    for (std::int64_t salt = 2; salt < 12; ++salt) EXPECT_NO_THROW(step(salt)) << salt;
+    c10::cuda::warning_state().set_sync_debug_mode(c10::cuda::SyncDebugMode::L_DISABLED);
+    EXPECT_EQ(device::host_waits(), waits) << static_cast<int>(policy);
+    EXPECT_EQ(device::memory_of(gpu).driver_calls, calls) << static_cast<int>(policy);
+  }
+}
+
+TEST(ModelOnGpu, NeedsLessMemoryTheMoreIsMadeAgain) {
+  FG_REQUIRE_GPU();
+  std::vector<std::uint64_t> peaks;
+  for (const MemoryPolicy policy :
+       {MemoryPolicy::keep, MemoryPolicy::checkpoint, MemoryPolicy::offload}) {
+    arch::ModelConfig config = test::tiny_config(Family::llama);
+    config.layers = 12;
+    config.hidden_size = 512;
+    config.heads = 8;
+    config.kv_heads = 8;
+    config.head_dim = 64;
+    config.intermediate_size = 1024;
+    config.windowed.assign(12, false);
+    config.max_position_embeddings = 4096;
+    Model model(config, at::kBFloat16, gpu);
+    params::initialise(model.parameters(), 1, 0.02);
+    model.set_policy(policy);
+    params::Gradients gradients(model.parameters(), std::nullopt);
+    device::reset_peak(gpu);
+    gradients.start_step(1);
+    model.train(batch_of(model, {4096}, 1), 0.01, gradients);
+    peaks.push_back(device::memory_of(gpu).peak_allocated);
+  }
+  EXPECT_LT(peaks[1], peaks[0]);
+  EXPECT_LT(peaks[2], peaks[1]) << "twelve inputs of 4 MiB wait on the host";
+}
+
+TEST(ModelOnGpu, RefusesHeadsThatAttentionThereDoesNotTake) {
+  FG_REQUIRE_GPU();
+  EXPECT_THROW(Model(test::tiny_config(Family::llama), at::kBFloat16, gpu), Error);
+}
+
+TEST(ModelOnGpu, RefusesATokenOutsideTheVocabularyBeforeItGoesThere) {
+  FG_REQUIRE_GPU();
+  Model model = make(Family::llama, at::kBFloat16, gpu);
+  const Numbers ids{1, 2, model.config().vocab_size}, lengths{3}, targets{2, 3, -1};
+  EXPECT_THROW(model.make_batch(ids, lengths, targets), Error);
+}
+
+}  // namespace
+}  // namespace fg::model
