@@ -1,8 +1,5 @@
 #include "options.hpp"
 
-#include <boost/program_options/value_semantic.hpp>
-
-#include <fg/base/error.hpp>
 #include <fg/base/utf8.hpp>
 #include <fg/infer/load.hpp>
 #include <fg/text/libraries.hpp>
@@ -17,7 +14,7 @@ constexpr const char* name_of_repetition_penalty = "repetition-penalty";
 
 void add_options(app::Program& program) {
   namespace po = boost::program_options;
-  const auto word = [] { return po::value<std::string>(); };
+  using app::word;
   const auto number = [] { return po::value<double>(); };
   auto add = program.own.add_options();
   add("message,m", word(), "send this message, print the answer, and leave");
@@ -33,14 +30,12 @@ void add_options(app::Program& program) {
   add("min-p", number(), "leave out tokens below this part of the likeliest one's probability");
   add(name_of_repetition_penalty, number(), "above 1: tokens that were there before get rarer");
   add("seed", po::value<std::uint64_t>(), "the same seed gives the same answers");
-  add("stop", po::value<std::vector<std::string>>(),
-      "end an answer before this text (may be given several times)");
+  add("stop", app::words(), "end an answer before this text (may be given several times)");
   add("chat-template,t", word(), "Jinja file to use instead of the model's own template");
   add("dtype", word()->default_value("auto"),
       "auto (float32 on the CPU), float32, bfloat16 or float16");
   add("show-usage", "say after each answer how many tokens it took, and how long");
-  program.hidden.add_options()("model", word(), "");
-  program.positional.add("model", 1);
+  program.take_argument("model");
 }
 
 template <typename T>
@@ -60,7 +55,7 @@ Options plain_options(const app::Arguments& arguments) {
   options.interactive = given(arguments, "interactive");
   options.system = text(arguments, "system");
   options.max_tokens = arguments["max-tokens"].as<std::int64_t>();
-  options.stop = value_of<std::vector<std::string>>(arguments, "stop").value_or(options.stop);
+  options.stop = app::texts(arguments, "stop");
   options.seed = value_of<std::uint64_t>(arguments, "seed");
   options.show_usage = given(arguments, "show-usage");
   options.temperature = value_of<double>(arguments, "temperature");
@@ -72,10 +67,10 @@ Options plain_options(const app::Arguments& arguments) {
   return options;
 }
 
-std::vector<std::string> mistakes_in(const Options& options, const app::Arguments& arguments) {
-  std::vector<std::string> mistakes;
+app::Mistakes mistakes_in(const Options& options, const app::Arguments& arguments) {
+  app::Mistakes mistakes;
   const auto require = [&](bool right, const std::string& otherwise) {
-    if (!right) mistakes.push_back(otherwise);
+    if (!right) mistakes.add(otherwise);
   };
   require(!options.model.empty(), "missing argument: MODEL, a model folder or a checkpoint");
   require(options.message.has_value() + options.completion.has_value() + options.interactive <= 1,
@@ -94,12 +89,8 @@ std::vector<std::string> mistakes_in(const Options& options, const app::Argument
                                     std::pair{"--system", options.system}})
     require(!find_invalid_utf8(value), std::string(name) + ": the text is not UTF-8");
   for (const std::string& mistake : infer::mistakes_in(options.over({}), "--"))
-    mistakes.push_back(mistake);
-  try {
-    infer::parse_type(options.dtype, "--dtype");
-  } catch (const Error& error) {
-    mistakes.push_back(error.what());
-  }
+    mistakes.add(mistake);
+  mistakes.collect([&] { infer::parse_type(options.dtype, "--dtype"); });
   return mistakes;
 }
 
@@ -133,10 +124,7 @@ app::Program describe() {
 
 Options read_options(const app::Arguments& arguments) {
   Options options = plain_options(arguments);
-  std::string all;
-  for (const std::string& mistake : mistakes_in(options, arguments))
-    all += (all.empty() ? "" : "\n") + mistake;
-  if (!all.empty()) fail(ExitCode::usage, all);
+  mistakes_in(options, arguments).throw_if_any();
   return options;
 }
 

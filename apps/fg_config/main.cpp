@@ -1,11 +1,7 @@
-#include <algorithm>
 #include <cstdio>
-
-#include <boost/program_options/value_semantic.hpp>
 
 #include <fg/app/program.hpp>
 #include <fg/base/error.hpp>
-#include <fg/base/nearest.hpp>
 #include <fg/config/load.hpp>
 #include <fg/config/write.hpp>
 
@@ -35,20 +31,13 @@ app::Program describe() {
   program.examples = {
       "fg-config show configs/samantha/llama2_7b/2gpu_pp.yaml --set train.max_steps=10",
       "fg-config graph configs/samantha/llama2_7b/1gpu_minimum.yaml --format svg > chain.svg"};
-  namespace po = boost::program_options;
   auto add = program.own.add_options();
-  add("set", po::value<Words>()->composing(),
+  add("set", app::words(),
       "show: a key laid over the configuration, its value in YAML; may be repeated");
   add("json", "show: as JSON, for programs");
-  add("format", po::value<std::string>()->default_value("dot"),
-      "graph: dot (Graphviz) or svg (a picture)");
-  program.hidden.add_options()("words", po::value<Words>(), "");
-  program.positional.add("words", 1000);
+  add("format", app::word()->default_value("dot"), "graph: dot (Graphviz) or svg (a picture)");
+  program.take_arguments("words");
   return program;
-}
-
-Words words_of(const app::Arguments& arguments, const std::string& name) {
-  return arguments.count(name) > 0 ? arguments[name].as<Words>() : Words();
 }
 
 void print(const std::string& text) {
@@ -57,7 +46,7 @@ void print(const std::string& text) {
 
 config::Loaded load(const std::string& file, const app::Arguments& arguments) {
   std::vector<config::Override> overrides;
-  for (const std::string& set : words_of(arguments, "set"))
+  for (const std::string& set : app::texts(arguments, "set"))
     overrides.push_back(config::parse_set(set));
   return config::load(file, overrides);
 }
@@ -86,28 +75,22 @@ void list(const Words& words) {
 
 /// The job's words, checked; all mistakes at once.
 void check(const Words& words, const app::Arguments& arguments) {
-  std::string mistakes;
-  const auto add = [&](const std::string& what) {
-    mistakes += (mistakes.empty() ? "" : "\n") + what;
-  };
+  app::Mistakes mistakes;
   const std::string job = words.empty() ? "" : words.front();
-  const std::string choice = "ls, show, refs, graph or schema";
   const bool takes_file = job == "show" || job == "refs" || job == "graph";
-  if (words.empty())
-    add("missing argument: " + choice);
-  else if (std::find(job_names.begin(), job_names.end(), job) == job_names.end())
-    add("unknown job '" + job + "'; expected " + choice + did_you_mean(job, job_names));
-  else if (takes_file && words.size() < 2)
-    add("missing argument: the CONFIG to " + job);
+  if (app::is_known_job(job, job_names, mistakes) && takes_file && words.size() < 2)
+    mistakes.add("missing argument: the CONFIG to " + job);
   const std::size_t most = takes_file ? 2 : 1;
-  if (job != "ls" && words.size() > most) add("one argument too many: '" + words[most] + "'");
+  if (job != "ls" && words.size() > most)
+    mistakes.add("one argument too many: '" + words[most] + "'");
   const std::string format = text(arguments, "format");
-  if (format != "dot" && format != "svg") add("--format " + format + ": expected dot or svg");
-  if (!mistakes.empty()) fail(ExitCode::usage, mistakes);
+  if (format != "dot" && format != "svg")
+    mistakes.add("--format " + format + ": expected dot or svg");
+  mistakes.throw_if_any();
 }
 
 void answer(const app::Arguments& arguments) {
-  const Words words = words_of(arguments, "words");
+  const Words words = app::texts(arguments, "words");
   check(words, arguments);
   if (words[0] == "ls") return list(words);
   if (words[0] == "schema") return print(config::schema().dump(2) + "\n");

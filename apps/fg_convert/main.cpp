@@ -1,5 +1,3 @@
-#include <boost/program_options/value_semantic.hpp>
-
 #include <fg/app/program.hpp>
 #include <fg/model_folder/command_line.hpp>
 #include <fg/store/libraries.hpp>
@@ -30,33 +28,26 @@ app::Program describe() {
       "mpirun -np 4 fg-convert ~/Llama-2-7b-hf /shared/llama2"};
   model_folder::add_options(program, "hdf5 for an fg folder, safetensors for a Hugging Face one");
   auto add = program.own.add_options();
-  const auto word = [] { return boost::program_options::value<std::string>(); };
   add("skip-default-tokens", "do not add [PAD] to a model that has no pad token");
-  add("pad-vocab-to", boost::program_options::value<std::int64_t>(),
+  add("pad-vocab-to", app::word(),
       "round the embedding's rows up to a multiple of this, with rows of zeros");
-  auto hide = program.hidden.add_options();
-  hide("source", word(), "");
-  hide("target", word(), "");
-  program.positional.add("source", 1).add("target", 1);
+  program.take_argument("source");
+  program.take_argument("target");
   program.linked = {store::hdf5_library(), text::regex_library(), text::unicode_library()};
   return program;
 }
 
 model_folder::Options read(const app::Arguments& arguments) {
-  model_folder::OptionReader reader(arguments);
-  model_folder::Options options = reader.read();
+  app::Mistakes mistakes;
+  model_folder::Options options = model_folder::read_options(arguments, mistakes);
   options.source = text(arguments, "source");
   options.target = text(arguments, "target");
-  if (options.source.empty()) reader.mistake("missing argument: SRC, the model folder to read");
-  if (options.target.empty()) reader.mistake("missing argument: DST, the folder to make");
+  if (options.source.empty()) mistakes.add("missing argument: SRC, the model folder to read");
+  if (options.target.empty()) mistakes.add("missing argument: DST, the folder to make");
   options.skip_default_tokens = given(arguments, "skip-default-tokens");
-  if (given(arguments, "pad-vocab-to")) {
-    options.pad_vocab_to = arguments["pad-vocab-to"].as<std::int64_t>();
-    if (options.pad_vocab_to < 1 || options.pad_vocab_to > 1'000'000)
-      reader.mistake("--pad-vocab-to " + std::to_string(options.pad_vocab_to) +
-                     ": expected a number from 1 to 1,000,000");
-  }
-  reader.require_none();
+  if (const auto rows = app::whole_number(arguments, "pad-vocab-to", mistakes, 1, 1'000'000))
+    options.pad_vocab_to = static_cast<std::int64_t>(*rows);
+  mistakes.throw_if_any();
   return options;
 }
 

@@ -1,12 +1,7 @@
-#include <algorithm>
 #include <optional>
 #include <utility>
 
-#include <boost/program_options/value_semantic.hpp>
-
 #include <fg/app/program.hpp>
-#include <fg/base/error.hpp>
-#include <fg/base/nearest.hpp>
 #include <fg/data/chat_encoder.hpp>
 #include <fg/session/signals.hpp>
 #include <fg/text/libraries.hpp>
@@ -46,12 +41,10 @@ app::Program describe() {
       "fg-data render -M ~/llama2 -t configs/chat_templates/chatml.jinja < conversations.jsonl",
       "fg-data pack -M ~/llama2 --data configs/samantha/data --train-on assistant --preview 2"};
   auto add = program.own.add_options();
-  const auto word = [] { return boost::program_options::value<std::string>(); };
-  add("model,M", word(), "folder with tokenizer.json and tokenizer_config.json");
-  add("chat-template,t", word(), "Jinja file to use instead of the folder's own template");
+  add("model,M", app::word(), "folder with tokenizer.json and tokenizer_config.json");
+  add("chat-template,t", app::word(), "Jinja file to use instead of the folder's own template");
   data_app::add_pack_options(program);
-  program.hidden.add_options()("job", word(), "");
-  program.positional.add("job", 1);
+  program.take_argument("job");
   program.linked = {text::regex_library(), text::unicode_library()};
   return program;
 }
@@ -65,25 +58,17 @@ struct Request {
 
 /// The request, checked whole; all mistakes at once.
 Request checked_request(const app::Arguments& arguments) {
-  std::string mistakes;
-  const auto add_mistake = [&](const std::string& what) {
-    mistakes += (mistakes.empty() ? "" : "\n") + what;
-  };
+  app::Mistakes mistakes;
   Request request;
   request.job = text(arguments, "job");
-  const bool known = std::find(job_names.begin(), job_names.end(), request.job) != job_names.end();
-  if (request.job.empty())
-    add_mistake("missing argument: tokenize, render, pack or stats");
-  else if (!known)
-    add_mistake("unknown job '" + request.job + "'; expected tokenize, render, pack or stats" +
-                did_you_mean(request.job, job_names));
-  if (text(arguments, "model").empty()) add_mistake("missing option: -M MODEL_DIR");
+  const bool known = app::is_known_job(request.job, job_names, mistakes);
+  if (text(arguments, "model").empty()) mistakes.add("missing option: -M MODEL_DIR");
   const std::string of_pack = data_app::given_pack_options(arguments);
   if (known && request.is_of_lines() && !of_pack.empty())
-    add_mistake(request.job + " does not have " + of_pack + "; pack and stats do");
+    mistakes.add(request.job + " does not have " + of_pack + "; pack and stats do");
   if (known && !request.is_of_lines())
     request.pack = data_app::read_pack_options(arguments, mistakes);
-  if (!mistakes.empty()) fail(ExitCode::usage, mistakes);
+  mistakes.throw_if_any();
   return request;
 }
 

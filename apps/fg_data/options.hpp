@@ -27,7 +27,7 @@ void add_pack_options(app::Program& program);
 /// The names of those that were given, for jobs that do not have them: "--data, --split".
 std::string given_pack_options(const app::Arguments& arguments);
 
-/// Reads them; each mistake is a line of `mistakes`.
-PackJob read_pack_options(const app::Arguments& arguments, std::string& mistakes);
+/// Reads them.
+PackJob read_pack_options(const app::Arguments& arguments, app::Mistakes& mistakes);
 
 }  // namespace fg::data_app

@@ -19,12 +19,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 std::size_t seq_len_of(const arch::ModelConfig& config, const Options& options) {
-  constexpr std::int64_t usual = 4096;
-  const std::int64_t positions = config.max_position_embeddings;
+  constexpr std::uint64_t usual = 4096;
+  const auto positions = static_cast<std::uint64_t>(config.max_position_embeddings);
   if (options.seq_len && *options.seq_len > positions)
     fail(ExitCode::usage, "--seq-len " + std::to_string(*options.seq_len) + ": the model has " +
                               std::to_string(positions) + " positions (max_position_embeddings)");
-  return static_cast<std::size_t>(options.seq_len.value_or(std::min(usual, positions)));
+  return options.seq_len.value_or(std::min(usual, positions));
 }
 
 data::TokenSet tokens_of(const Options& options, const data::ChatEncoder& encoder,
@@ -76,8 +76,8 @@ Loss measure_loss(model::Model& model, const Options& options) {
   result.documents = set.size();
   result.rows = plan.rows();
   if (options.max_batches)
-    result.rows = std::min(result.rows, static_cast<std::uint64_t>(*options.max_batches) *
-                                            static_cast<std::uint64_t>(options.batch_size));
+    result.rows = std::min(result.rows,
+                           *options.max_batches * static_cast<std::uint64_t>(options.batch_size));
   const auto begin = Clock::now();
   Report report(result.rows);
   const engine::Evaluation evaluation =

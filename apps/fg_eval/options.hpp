@@ -20,9 +20,9 @@ struct Options {
   std::string split;
   data::Format format = data::Format::automatic;
   data::TrainOn train_on = data::TrainOn::all;
-  std::optional<std::int64_t> seq_len;
+  std::optional<std::uint64_t> seq_len;
   std::int64_t batch_size = 1;
-  std::optional<std::int64_t> max_batches;
+  std::optional<std::uint64_t> max_batches;
 
   std::filesystem::path input_ids;  // both or none
   std::filesystem::path logits_out;

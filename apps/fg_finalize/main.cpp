@@ -1,5 +1,3 @@
-#include <boost/program_options/value_semantic.hpp>
-
 #include <fg/app/program.hpp>
 #include <fg/log/log.hpp>
 #include <fg/model_folder/command_line.hpp>
@@ -26,34 +24,30 @@ app::Program describe() {
                       "fg-finalize runs/samantha samantha-7b -c checkpoint-120 --keep-optimizer",
                       "fg-finalize node0/run node1/run samantha-7b"};
   auto add = program.own.add_options();
-  const auto word = [] { return boost::program_options::value<std::string>(); };
-  add("checkpoint,c", word(),
+  add("checkpoint,c", app::word(),
       "the checkpoint to take: 120, checkpoint-120 or a path (default: the latest that is whole)");
   add("keep-optimizer",
       "take the optimizer's state along (optim.h5), for a run that tunes DST further");
   add("root-copy", "weights at the root of DST, where they lie anyway (accepted for old scripts)");
   model_folder::add_options(program, "safetensors");
-  auto hide = program.hidden.add_options();
-  hide("folders", boost::program_options::value<std::vector<std::string>>(), "");
-  program.positional.add("folders", -1);
+  program.take_arguments("folders");
   program.linked = {store::hdf5_library(), text::regex_library(), text::unicode_library()};
   return program;
 }
 
 finalize::Options read(const app::Arguments& arguments) {
-  model_folder::OptionReader reader(arguments);
+  app::Mistakes mistakes;
   finalize::Options options;
-  options.folder = reader.read();
+  options.folder = model_folder::read_options(arguments, mistakes);
   options.folder.keep_optimizer = given(arguments, "keep-optimizer");
   options.checkpoint = text(arguments, "checkpoint");
   if (given(arguments, "checkpoint") && options.checkpoint.empty())
-    reader.mistake("-c: expected a step, a checkpoint's name or its path");
-  if (given(arguments, "folders"))
-    for (const auto& folder : arguments["folders"].as<std::vector<std::string>>())
-      options.runs.emplace_back(folder);
-  if (options.runs.empty()) reader.mistake("missing argument: RUN_DIR, the run directory to read");
-  if (options.runs.size() < 2) reader.mistake("missing argument: DST, the folder to make");
-  reader.require_none();
+    mistakes.add("-c: expected a step, a checkpoint's name or its path");
+  for (const std::string& folder : app::texts(arguments, "folders"))
+    options.runs.emplace_back(folder);
+  if (options.runs.empty()) mistakes.add("missing argument: RUN_DIR, the run directory to read");
+  if (options.runs.size() < 2) mistakes.add("missing argument: DST, the folder to make");
+  mistakes.throw_if_any();
   options.folder.target = options.runs.back();
   options.runs.pop_back();
   return options;

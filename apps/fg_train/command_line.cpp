@@ -3,8 +3,6 @@
 #include <array>
 #include <cstdlib>
 
-#include <boost/program_options/value_semantic.hpp>
-
 #include <fg/base/error.hpp>
 #include <fg/ops/libraries.hpp>
 #include <fg/store/libraries.hpp>
@@ -105,11 +103,10 @@ app::Program describe() {
       "fg-train configs/samantha/llama3_1b/1gpu_default.yaml -M ~/llama3 --dry-run",
       "fg-train config.yaml -M my-model --save-strategy no --max-steps 10"};
   auto add = program.own.add_options();
-  const auto word = [] { return boost::program_options::value<std::string>(); };
-  const auto words = [] { return boost::program_options::value<std::vector<std::string>>(); };
+  using app::word;
   add("model,M", word(), "model folder (model.path; default $FG_MODEL)");
   add("output-dir", word(), "run folder (train.output_dir; default $FG_OUTPUT, then the model's)");
-  add("set", words()->composing(), "KEY=VALUE, any key of the configuration; may be repeated");
+  add("set", app::words(), "KEY=VALUE, any key of the configuration; may be repeated");
   for (const KeyOption& option : key_options) add(option.option, word(), option.help);
   add("save-on-each-node", "write checkpoints to a folder of each node's own");
   add("devices,d", word(),
@@ -119,8 +116,7 @@ app::Program describe() {
   add("plan", "print the run's header, and stop");
   add("debug-optimizer-groups",
       "print each parameter's group, optimizer, state and bytes, and stop");
-  program.hidden.add_options()("configuration", word(), "");
-  program.positional.add("configuration", 1);
+  program.take_argument("configuration");
   program.linked = {ops::tensor_library(), store::hdf5_library(), text::regex_library(),
                     text::unicode_library()};
   return program;
@@ -143,9 +139,8 @@ CommandLine read_command_line(const app::Arguments& arguments) {
   if (given(arguments, "deterministic"))
     line.overrides.push_back({"train.deterministic", "true", "--deterministic"});
   if (given(arguments, "devices")) line.devices = text(arguments, "devices");
-  if (given(arguments, "set"))
-    for (const std::string& setting : arguments["set"].as<std::vector<std::string>>())
-      line.overrides.push_back(config::parse_set(setting));
+  for (const std::string& setting : app::texts(arguments, "set"))
+    line.overrides.push_back(config::parse_set(setting));
   return line;
 }
 

@@ -26,9 +26,8 @@ options::options_description common_options() {
   auto add = common.add_options();
   add("help,h", "show this help and stop");
   add("version", "show version, commit and what is linked, and stop");
-  add("log-level", options::value<std::string>()->default_value("info"),
-      "debug, info, warning, error or off");
-  add("log-file", options::value<std::string>(), "append the log to this file as well");
+  add("log-level", word()->default_value("info"), "debug, info, warning, error or off");
+  add("log-file", word(), "append the log to this file as well");
   return common;
 }
 
@@ -68,26 +67,22 @@ std::vector<std::string> option_names(const options::options_description& all) {
   return names;
 }
 
-void add_mistake(std::string& mistakes, const std::string& what) {
-  mistakes += (mistakes.empty() ? "" : "\n") + what;
-}
-
 /// Unknown options and surplus arguments are collected, not thrown one by one, so that the user
 /// sees all of them. The word behind an unknown option may be its value, so then none counts as
 /// surplus.
-std::string unknown_words(const options::parsed_options& parsed,
-                          const std::vector<std::string>& known) {
-  std::string unknown, surplus;
+Mistakes unknown_words(const options::parsed_options& parsed,
+                       const std::vector<std::string>& known) {
+  Mistakes unknown, surplus;
   for (const auto& option : parsed.options) {
     if (option.original_tokens.empty()) continue;
     const std::string word = option.original_tokens.front();
     if (option.string_key == surplus_name)
-      add_mistake(surplus, "one argument too many: '" + word + "'");
+      surplus.add("one argument too many: '" + word + "'");
     else if (option.unregistered)
-      add_mistake(unknown, "unknown option '" + word + "'" +
-                               did_you_mean(word.substr(0, word.find('=')), known));
+      unknown.add("unknown option '" + word + "'" +
+                  did_you_mean(word.substr(0, word.find('=')), known));
   }
-  return unknown.empty() ? surplus : unknown;
+  return unknown.any() ? unknown : surplus;
 }
 
 }  // namespace
@@ -101,7 +96,7 @@ bool is_first_of_launch() {
 std::optional<Arguments> parse_command_line(int argc, char** argv, const Program& program) {
   options::options_description all;
   all.add(program.own).add(program.hidden).add(common_options());
-  all.add_options()(surplus_name, options::value<std::vector<std::string>>(), "");
+  all.add_options()(surplus_name, words(), "");
   options::positional_options_description positional = program.positional;
   if (positional.max_total_count() != std::numeric_limits<unsigned>::max())
     positional.add(surplus_name, -1);
@@ -109,7 +104,7 @@ std::optional<Arguments> parse_command_line(int argc, char** argv, const Program
   constexpr int exact = (style::unix_style & ~style::allow_guessing);
 
   Arguments arguments;
-  std::string mistakes;
+  Mistakes mistakes;
   try {
     const auto parsed = options::command_line_parser(argc, argv)
                             .options(all)
@@ -127,15 +122,15 @@ std::optional<Arguments> parse_command_line(int argc, char** argv, const Program
       if (is_first_of_launch()) print_version(program);
       return std::nullopt;
     }
-    if (mistakes.empty()) options::notify(arguments);
+    if (!mistakes.any()) options::notify(arguments);
   } catch (const options::error& error) {
-    add_mistake(mistakes, error.what());
+    mistakes.add(error.what());
   }
-  if (mistakes.empty() && !log::parse_level(text(arguments, "log-level")))
-    add_mistake(mistakes, "--log-level " + text(arguments, "log-level") +
-                              ": expected debug, info, warning, error or off");
-  if (!mistakes.empty())
-    fail(ExitCode::usage, mistakes + "\n(" + program.name + " --help lists what there is)");
+  if (!mistakes.any() && !log::parse_level(text(arguments, "log-level")))
+    mistakes.add("--log-level " + text(arguments, "log-level") +
+                 ": expected debug, info, warning, error or off");
+  if (mistakes.any())
+    fail(ExitCode::usage, mistakes.text() + "\n(" + program.name + " --help lists what there is)");
   return arguments;
 }
 

@@ -48,6 +48,16 @@ ExitCode run_body(session::Session& session, const Program& program, const Argum
 
 }  // namespace
 
+void Program::take_argument(const char* argument) {
+  hidden.add_options()(argument, word(), "");
+  positional.add(argument, 1);
+}
+
+void Program::take_arguments(const char* argument) {
+  hidden.add_options()(argument, words(), "");
+  positional.add(argument, -1);
+}
+
 int run(int argc, char** argv, const Program& program,
         const std::function<void(session::Session&, const Arguments&)>& body) {
   return run_for_code(argc, argv, program,
@@ -74,14 +84,6 @@ int run_for_code(int argc, char** argv, const Program& program,
   } catch (const std::exception& exception) {
     return static_cast<int>(report(program, exception));
   }
-}
-
-std::string text(const Arguments& arguments, const std::string& name) {
-  return arguments.count(name) > 0 ? arguments[name].as<std::string>() : std::string();
-}
-
-bool given(const Arguments& arguments, const std::string& name) {
-  return arguments.count(name) > 0 && !arguments[name].defaulted();
 }
 
 }  // namespace fg::app

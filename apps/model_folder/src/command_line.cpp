@@ -1,17 +1,52 @@
-#include <boost/program_options/value_semantic.hpp>
-
-#include <fg/base/error.hpp>
 #include <fg/base/units.hpp>
 #include <fg/model_folder/command_line.hpp>
 
 namespace fg::model_folder {
 
+namespace {
+
 using app::given;
 using app::text;
 
+void read_template(const app::Arguments& arguments, app::Mistakes& mistakes, Options& options) {
+  if (given(arguments, "chat-template") && given(arguments, "chat-template-path"))
+    mistakes.add("--chat-template and --chat-template-path are one option; give it once");
+  options.chat_template =
+      text(arguments, given(arguments, "chat-template") ? "chat-template" : "chat-template-path");
+}
+
+void read_dtype(const app::Arguments& arguments, app::Mistakes& mistakes, Options& options) {
+  if (!given(arguments, "dtype")) return;
+  options.dtype = store::parse_dtype(text(arguments, "dtype"));
+  using store::Dtype;
+  if (options.dtype != Dtype::bfloat16 && options.dtype != Dtype::float16 &&
+      options.dtype != Dtype::float32)
+    mistakes.add("--dtype " + text(arguments, "dtype") + ": expected bfloat16, float16 or float32");
+}
+
+void read_format(const app::Arguments& arguments, app::Mistakes& mistakes, Options& options) {
+  if (!given(arguments, "format")) return;
+  const std::string word = text(arguments, "format");
+  for (const auto format : {store::WeightFormat::hdf5, store::WeightFormat::torch_bin,
+                            store::WeightFormat::safetensors})
+    if (word == store::name_of(format)) options.format = format;
+  if (!options.format) mistakes.add("--format " + word + ": expected hdf5, bin or safetensors");
+}
+
+void read_shard_size(const app::Arguments& arguments, app::Mistakes& mistakes, Options& options) {
+  const auto bytes = parse_bytes(text(arguments, "max-shard-size"));
+  if (bytes && *bytes > 0)
+    options.max_shard_bytes = *bytes;
+  else
+    mistakes.add("--max-shard-size " + text(arguments, "max-shard-size") +
+                 ": expected a size such as 500MB or 2GiB");
+}
+
+}  // namespace
+
 void add_options(app::Program& program, const std::string& default_format) {
   auto add = program.own.add_options();
-  const auto word = [] { return boost::program_options::value<std::string>(); };
+  using app::word;
   add("dtype", word(), "bfloat16, float16 or float32 (default: each tensor's own)");
   add("add-tokens", word(),
       "YAML file of tokens to add, for example configs/add_tokens/chatml.yaml");
@@ -26,55 +61,17 @@ void add_options(app::Program& program, const std::string& default_format) {
   add("dry-run", "say what would be done, and stop");
 }
 
-Options OptionReader::read() {
+Options read_options(const app::Arguments& arguments, app::Mistakes& mistakes) {
   Options options;
-  options.add_tokens = text(arguments_, "add-tokens");
-  options.verify = given(arguments_, "verify");
-  options.dry_run = given(arguments_, "dry-run");
-  if (given(arguments_, "overwrite")) options.overwrite = store::Overwrite::yes;
-  read_template(options);
-  read_dtype(options);
-  read_format(options);
-  read_shard_size(options);
+  options.add_tokens = text(arguments, "add-tokens");
+  options.verify = given(arguments, "verify");
+  options.dry_run = given(arguments, "dry-run");
+  if (given(arguments, "overwrite")) options.overwrite = store::Overwrite::yes;
+  read_template(arguments, mistakes, options);
+  read_dtype(arguments, mistakes, options);
+  read_format(arguments, mistakes, options);
+  read_shard_size(arguments, mistakes, options);
   return options;
-}
-
-void OptionReader::require_none() const {
-  if (!mistakes_.empty()) fail(ExitCode::usage, mistakes_);
-}
-
-void OptionReader::read_template(Options& options) {
-  if (given(arguments_, "chat-template") && given(arguments_, "chat-template-path"))
-    mistake("--chat-template and --chat-template-path are one option; give it once");
-  options.chat_template =
-      text(arguments_, given(arguments_, "chat-template") ? "chat-template" : "chat-template-path");
-}
-
-void OptionReader::read_dtype(Options& options) {
-  if (!given(arguments_, "dtype")) return;
-  options.dtype = store::parse_dtype(text(arguments_, "dtype"));
-  using store::Dtype;
-  if (options.dtype != Dtype::bfloat16 && options.dtype != Dtype::float16 &&
-      options.dtype != Dtype::float32)
-    mistake("--dtype " + text(arguments_, "dtype") + ": expected bfloat16, float16 or float32");
-}
-
-void OptionReader::read_format(Options& options) {
-  if (!given(arguments_, "format")) return;
-  const std::string word = text(arguments_, "format");
-  for (const auto format : {store::WeightFormat::hdf5, store::WeightFormat::torch_bin,
-                            store::WeightFormat::safetensors})
-    if (word == store::name_of(format)) options.format = format;
-  if (!options.format) mistake("--format " + word + ": expected hdf5, bin or safetensors");
-}
-
-void OptionReader::read_shard_size(Options& options) {
-  const auto bytes = parse_bytes(text(arguments_, "max-shard-size"));
-  if (bytes && *bytes > 0)
-    options.max_shard_bytes = *bytes;
-  else
-    mistake("--max-shard-size " + text(arguments_, "max-shard-size") +
-            ": expected a size such as 500MB or 2GiB");
 }
 
 }  // namespace fg::model_folder

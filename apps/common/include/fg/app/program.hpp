@@ -6,13 +6,11 @@
 
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/positional_options.hpp>
-#include <boost/program_options/variables_map.hpp>
 
+#include <fg/app/arguments.hpp>
 #include <fg/session/session.hpp>
 
 namespace fg::app {
-
-namespace options = boost::program_options;
 
 /// What a program says of itself and accepts.
 struct Program {
@@ -24,10 +22,12 @@ struct Program {
   options::options_description hidden;  // the names of positional arguments
   options::positional_options_description positional;
   std::vector<std::string> linked;  // for --version, one library a line
-};
 
-/// The values given on a command line, after all of it was found right.
-using Arguments = options::variables_map;
+  /// The next argument that stands by its place, `text` by this name.
+  void take_argument(const char* argument);
+  /// All further ones, `texts` by this name.
+  void take_arguments(const char* argument);
+};
 
 /// The whole life of a program: command line, MPI session, log, `body`, exit code. Under several
 /// ranks `body` runs on all; an error that the ranks did not meet over (Session::together) ends the
@@ -39,9 +39,5 @@ int run(int argc, char** argv, const Program& program,
 /// every rank.
 int run_for_code(int argc, char** argv, const Program& program,
                  const std::function<ExitCode(session::Session&, const Arguments&)>& body);
-
-/// Text of an option, or "" if it was not given.
-std::string text(const Arguments& arguments, const std::string& name);
-bool given(const Arguments& arguments, const std::string& name);
 
 }  // namespace fg::app
