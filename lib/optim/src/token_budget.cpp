@@ -30,6 +30,14 @@ std::uint64_t steps_in(std::uint64_t tokens, std::uint64_t tokens_per_step) {
   return tokens / tokens_per_step;
 }
 
+std::optional<std::uint64_t> most_steps(std::optional<std::uint64_t> max_steps,
+                                        std::optional<std::uint64_t> max_tokens,
+                                        std::uint64_t tokens_per_step) {
+  if (!max_tokens) return max_steps;
+  const auto steps = std::max<std::uint64_t>(1, steps_in(*max_tokens, tokens_per_step));
+  return std::min(steps, max_steps.value_or(steps));
+}
+
 double scaled_lr(const TokenBudget& budget, double lr) {
   const double ratio =
       static_cast<double>(tokens_per_step(budget)) / static_cast<double>(budget.base_batch_size);

@@ -193,5 +193,14 @@ TEST(TokenBudget, IsTheTutorialsArithmetic) {
                [] { validate(TokenBudget{.batch_density = 1.5}); });
 }
 
+TEST(TokenBudget, EndsARunByTheFewerSteps) {
+  EXPECT_EQ(most_steps({}, {}, 100), std::nullopt);
+  EXPECT_EQ(most_steps(7, {}, 100), 7u);
+  EXPECT_EQ(most_steps({}, 999, 100), 9u);
+  EXPECT_EQ(most_steps({}, 99, 100), 1u);
+  EXPECT_EQ(most_steps(7, 999, 100), 7u);
+  EXPECT_EQ(most_steps(11, 999, 100), 9u);
+}
+
 }  // namespace
 }  // namespace fg::optim

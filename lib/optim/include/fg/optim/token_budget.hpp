@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace fg::optim {
 
@@ -21,6 +22,12 @@ std::uint64_t tokens_per_step(const TokenBudget& budget);
 
 /// Whole steps in so many tokens.
 std::uint64_t steps_in(std::uint64_t tokens, std::uint64_t tokens_per_step);
+
+/// The most steps that a run may have: max_steps, or the whole steps (at least 1) in max_tokens if
+/// those are fewer; nothing where neither is given.
+std::optional<std::uint64_t> most_steps(std::optional<std::uint64_t> max_steps,
+                                        std::optional<std::uint64_t> max_tokens,
+                                        std::uint64_t tokens_per_step);
 
 /// lr * (tokens_per_step / base_batch_size)^lr_alpha.
 double scaled_lr(const TokenBudget& budget, double lr);
