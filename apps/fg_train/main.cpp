@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <string>
 
+#include <fg/configured/learning_rate.hpp>
 #include <fg/device/device.hpp>
 #include <fg/engine/run.hpp>
 #include <fg/log/console.hpp>
@@ -107,7 +108,7 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
     line = train::read_command_line(arguments);
     if (!line.note.empty()) log::info(line.note);
     const config::Loaded loaded = config::load(line.configuration, line.overrides);
-    const std::int64_t wanted = train::wanted_ranks(loaded.configuration);
+    const std::int64_t wanted = configured::wanted_ranks(loaded.configuration);
     if (line.ask == train::Ask::train)
       require_ranks(session.size(), wanted);
     else

@@ -9,6 +9,7 @@
 #include <fg/base/error.hpp>
 #include <fg/base/file.hpp>
 #include <fg/config/write.hpp>
+#include <fg/configured/learning_rate.hpp>
 #include <fg/data/chat_encoder.hpp>
 #include <fg/infer/complete.hpp>
 #include <fg/session/signals.hpp>
@@ -17,32 +18,9 @@ namespace fg::train {
 namespace {
 
 using config::Configuration;
-
-/// Both enumerations have the same words in the same order.
-template <class To, class From>
-To same_word(From from) {
-  return static_cast<To>(static_cast<int>(from));
-}
-
-std::optional<std::uint64_t> as_unsigned(const std::optional<std::int64_t>& value) {
-  if (!value) return std::nullopt;
-  return static_cast<std::uint64_t>(*value);
-}
-
-optim::Duration duration_of(const config::Duration& duration) {
-  return {.count = duration.count, .unit = same_word<optim::Duration::Unit>(duration.unit)};
-}
-
-std::optional<optim::Duration> duration_of(const std::optional<config::Duration>& duration) {
-  if (!duration) return std::nullopt;
-  return duration_of(*duration);
-}
-
-optim::Settings settings_of(const std::vector<config::Setting>& written) {
-  optim::Settings settings;
-  for (const config::Setting& setting : written) settings.push_back({setting.name, setting.value});
-  return settings;
-}
+using configured::as_unsigned;
+using configured::duration_of;
+using configured::same_word;
 
 /// The folder of config.json, where the key may name either.
 std::filesystem::path folder_of(const std::filesystem::path& path) {
@@ -98,7 +76,6 @@ void read_data(const Configuration& configuration, engine::RunSettings& settings
   train.check = session::check_for_stop;
   settings.data.chat_template = data.chat_template;
   settings.data.pack = data.pack;
-  settings.data.density = configuration.train.batch_density;
   if (data.eval_path.empty() && data.eval_split.empty()) return;
   settings.data.evaluation = train;
   settings.data.evaluation->split = data.eval_split;
@@ -107,11 +84,9 @@ void read_data(const Configuration& configuration, engine::RunSettings& settings
 
 void read_optimizer(const Configuration& configuration, engine::OptimizerSettings& settings) {
   const config::Optimizer& optimizer = configuration.optimizer;
-  settings.settings = settings_of(optimizer.settings);
+  settings.settings = configured::settings_of(optimizer.settings);
   for (const config::OptimizerGroup& group : configuration.optimizer_groups)
-    settings.groups.push_back({group.name, group.regex, settings_of(group.settings)});
-  settings.base_batch_tokens = as_unsigned(optimizer.lr_scaling.base_batch_tokens);
-  settings.lr_alpha = optimizer.lr_scaling.alpha;
+    settings.groups.push_back({group.name, group.regex, configured::settings_of(group.settings)});
   settings.gradient_type = same_word<optim::GradientType>(optimizer.gradient_dtype);
   settings.clip = {.norm = optimizer.clip_norm,
                    .mode = same_word<optim::ClipMode>(optimizer.clip_mode)};
@@ -122,20 +97,6 @@ void read_optimizer(const Configuration& configuration, engine::OptimizerSetting
                     .window = static_cast<std::size_t>(optimizer.spike_window),
                     .most_skips = static_cast<std::uint64_t>(optimizer.most_skips),
                     .most_rollbacks = static_cast<std::uint64_t>(optimizer.most_rollbacks)};
-}
-
-optim::ScheduleOptions schedule_of(const config::LrSchedule& schedule) {
-  return {.type = same_word<optim::ScheduleType>(schedule.type),
-          .warmup = duration_of(schedule.warmup),
-          .total = duration_of(schedule.total),
-          .min_lr = schedule.min_lr,
-          .min_lr_ratio = schedule.min_lr_ratio,
-          .decay = duration_of(schedule.decay),
-          .decay_start = duration_of(schedule.decay_start),
-          .cooldown = duration_of(schedule.cooldown),
-          .constant_lr = schedule.constant_lr,
-          .annealing = same_word<optim::Annealing>(schedule.annealing),
-          .tau = schedule.tau};
 }
 
 void read_cadence(const Configuration& configuration, engine::RunSettings& settings) {
@@ -206,18 +167,7 @@ std::vector<std::string> changes(const Json& earlier, const Json& now) {
   return sentences;
 }
 
-std::int64_t replicas_of(const Configuration& configuration, std::int64_t ranks) {
-  const config::Parallel& parallel = configuration.parallel;
-  if (parallel.data) return *parallel.data;
-  if (parallel.pipeline) return std::max<std::int64_t>(1, ranks / *parallel.pipeline);
-  return configuration.train.trainer == config::Trainer::pipeline ? 1 : ranks;
-}
-
 }  // namespace
-
-std::int64_t wanted_ranks(const config::Configuration& configuration) {
-  return configuration.parallel.pipeline.value_or(1) * configuration.parallel.data.value_or(1);
-}
 
 engine::RunSettings settings_of(const config::Loaded& loaded, std::int64_t ranks) {
   const Configuration& configuration = loaded.configuration;
@@ -228,16 +178,16 @@ engine::RunSettings settings_of(const config::Loaded& loaded, std::int64_t ranks
                                                            : configuration.train.output_dir;
   require_complete(settings);
   read_samples(configuration, settings);
-  const config::BatchPlan batch =
-      config::batch_plan(configuration.train, replicas_of(configuration, ranks));
+  const config::BatchPlan batch = configured::batch_of(configuration, ranks);
   settings.batch = {.global_rows = static_cast<std::uint64_t>(batch.global_rows),
                     .microbatch_rows = configuration.train.microbatch_size};
+  settings.budget = configured::budget_of(configuration, batch);
   settings.length = {.epochs = configuration.train.epochs,
                      .max_steps = as_unsigned(configuration.train.max_steps),
                      .max_tokens = as_unsigned(configuration.train.max_tokens)};
   settings.seed = configuration.train.seed;
   read_optimizer(configuration, settings.optimizer);
-  settings.optimizer.schedule = schedule_of(configuration.lr_schedule);
+  settings.optimizer.schedule = configured::schedule_of(configuration.lr_schedule);
   read_cadence(configuration, settings);
   read_checkpoint(configuration, settings);
   settings.tensorboard = configuration.log.tensorboard;

@@ -7,9 +7,6 @@
 
 namespace fg::train {
 
-/// The ranks a configuration asks for, pipeline × data; 1 where it says nothing.
-std::int64_t wanted_ranks(const config::Configuration& configuration);
-
 /// A configuration in the engine's words, for so many ranks. Error(usage) listing what is missing
 /// (model, data, output) or cannot be done by this build.
 engine::RunSettings settings_of(const config::Loaded& loaded, std::int64_t ranks);

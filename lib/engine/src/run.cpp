@@ -1,8 +1,6 @@
 #include <utility>
 
-#include <fg/arch/tensor_names.hpp>
 #include <fg/base/error.hpp>
-#include <fg/base/failpoint.hpp>
 #include <fg/base/units.hpp>
 #include <fg/checkpoint/reader.hpp>
 #include <fg/checkpoint/run_folder.hpp>

@@ -14,13 +14,10 @@
 namespace fg::engine {
 namespace {
 
-/// The options of the optimizer as such, for parameters that no group takes.
-optim::OptimizerOptions own_options(const OptimizerSettings& settings) {
-  return optim::read_options(settings.settings, "optimizer");
-}
+using Parameters = std::vector<optim::Parameter>;
 
-std::vector<optim::Parameter> parameters_of(const params::Layout& layout, at::ScalarType type) {
-  std::vector<optim::Parameter> parameters;
+Parameters parameters_of(const params::Layout& layout, at::ScalarType type) {
+  Parameters parameters;
   for (const params::LogicalTensor& tensor : layout.logical)
     parameters.push_back({tensor.name, tensor.shape, type});
   return parameters;
@@ -42,25 +39,19 @@ void plan_model(const RunSettings& settings, RunPlan& plan) {
                  ", but the model was made for " + std::to_string(longest) + " positions");
 }
 
-void plan_budget(const RunSettings& settings, RunPlan& plan) {
-  const optim::TokenBudget budget{
-      .seq_len = settings.data.train.seq_len,
-      .global_batch = settings.batch.global_rows,
-      .batch_density = settings.data.pack ? settings.data.density : 1.0,
-      .base_batch_size = settings.optimizer.base_batch_tokens.value_or(1),
-      .lr_alpha = settings.optimizer.base_batch_tokens ? settings.optimizer.lr_alpha : 0.0};
-  optim::validate(budget);
-  plan.tokens_per_step = optim::tokens_per_step(budget);
-  plan.lr = optim::scaled_lr(budget, own_options(settings.optimizer).lr);
+void plan_batch(const RunSettings& settings, RunPlan& plan) {
+  optim::validate(settings.budget);
+  plan.tokens_per_step = optim::tokens_per_step(settings.budget);
   const auto size = static_cast<std::uint64_t>(settings.batch.microbatch_rows);
   plan.microbatches = (settings.batch.global_rows + size - 1) / size;
 }
 
 /// Every group's lr follows the scaling of the optimizer's own.
-void plan_optimizer(const RunSettings& settings, RunPlan& plan) {
-  const double scaling = plan.lr / own_options(settings.optimizer).lr;
-  plan.assignments = optim::assign_groups(settings.optimizer.settings, settings.optimizer.groups,
-                                          parameters_of(plan.layout, plan.type));
+void plan_optimizer(const RunSettings& settings, const Parameters& parameters, RunPlan& plan) {
+  const double scaling = optim::scaled_lr(settings.budget, 1);
+  plan.lr = scaling * optim::read_options(settings.optimizer.settings, "optimizer").lr;
+  plan.assignments =
+      optim::assign_groups(settings.optimizer.settings, settings.optimizer.groups, parameters);
   for (optim::Assignment& assignment : plan.assignments.of_parameters)
     assignment.options.lr *= scaling;
   for (const std::string& group : plan.assignments.shadowed)
@@ -83,7 +74,7 @@ void plan_layers(const ModelSettings& settings, MemoryQuestion& question) {
     question.other_layers = model::MemoryPolicy::offload;
 }
 
-void plan_gradients(const RunSettings& settings, RunPlan& plan) {
+void plan_gradients(const RunSettings& settings, const Parameters& parameters, RunPlan& plan) {
   const optim::GradientNeeds needs{.microbatches = static_cast<std::int64_t>(plan.microbatches),
                                    .clip = settings.optimizer.clip,
                                    .nan = settings.optimizer.guard.nan,
@@ -105,8 +96,7 @@ void plan_gradients(const RunSettings& settings, RunPlan& plan) {
   if (kept) {
     const auto others = static_cast<std::uint64_t>(forecast_memory(question).total());
     const std::uint64_t available = available_memory(settings.device);
-    plan.kept = optim::gradient_dtype(settings.optimizer.gradient_type,
-                                      parameters_of(plan.layout, plan.type),
+    plan.kept = optim::gradient_dtype(settings.optimizer.gradient_type, parameters,
                                       available - std::min(available, others));
     question.kept = plan.kept;
   }
@@ -155,13 +145,9 @@ std::uint64_t steps_of(const RunPlan& plan, const std::optional<optim::Duration>
 }
 
 RunLength length_of(const RunSettings& settings, const RunPlan& plan) {
-  RunLength length{.epochs = settings.length.epochs, .max_steps = settings.length.max_steps};
-  if (settings.length.max_tokens) {
-    const std::uint64_t steps = std::max<std::uint64_t>(
-        1, optim::steps_in(*settings.length.max_tokens, plan.tokens_per_step));
-    length.max_steps = std::min(steps, length.max_steps.value_or(steps));
-  }
-  return length;
+  return {.epochs = settings.length.epochs,
+          .max_steps = optim::most_steps(settings.length.max_steps, settings.length.max_tokens,
+                                         plan.tokens_per_step)};
 }
 
 void plan_steps(const RunSettings& settings, RunPlan& plan) {
@@ -204,9 +190,10 @@ std::int64_t RunPlan::parameters() const {
 RunPlan make_plan(const RunSettings& settings, MissingData missing) {
   RunPlan plan;
   plan_model(settings, plan);
-  plan_budget(settings, plan);
-  plan_optimizer(settings, plan);
-  plan_gradients(settings, plan);
+  plan_batch(settings, plan);
+  const Parameters parameters = parameters_of(plan.layout, plan.type);
+  plan_optimizer(settings, parameters, plan);
+  plan_gradients(settings, parameters, plan);
   plan_data(settings, missing, plan);
   plan_steps(settings, plan);
   return plan;

@@ -31,7 +31,7 @@ struct RunPlan {
   std::unique_ptr<data::EpochPlans> train;       // absent where a dry run found no data
   std::unique_ptr<data::EpochPlans> evaluation;  // absent without evaluation
   std::unique_ptr<StepPlan> steps;               // absent without train
-  std::uint64_t tokens_per_step = 0;             // positions, as settings.data.density has it
+  std::uint64_t tokens_per_step = 0;             // as settings.budget has it
   std::uint64_t microbatches = 1;                // of a full step on this rank
 
   double lr = 0;  // the optimizer's, after scaling

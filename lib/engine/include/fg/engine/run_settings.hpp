@@ -21,6 +21,7 @@
 #include <fg/optim/groups.hpp>
 #include <fg/optim/lr_schedule.hpp>
 #include <fg/optim/numerics_guard.hpp>
+#include <fg/optim/token_budget.hpp>
 #include <fg/store/tensor_file.hpp>
 
 namespace fg::engine {
@@ -42,7 +43,6 @@ struct DataSettings {
   std::optional<data::Options> evaluation;
   std::filesystem::path chat_template;  // empty: the tokenizer folder's, else ChatML
   bool pack = true;
-  double density = 0.95;  // share of positions that are real tokens, to turn tokens into steps
 };
 
 struct BatchSettings {
@@ -60,8 +60,6 @@ struct OptimizerSettings {
   optim::Settings settings;
   std::vector<optim::Group> groups;
   optim::ScheduleOptions schedule;
-  std::optional<std::uint64_t> base_batch_tokens;  // scales lr by the batch's size
-  double lr_alpha = 0.5;
   optim::GradientType gradient_type = optim::GradientType::automatic;
   optim::ClipOptions clip;
   optim::GuardOptions guard;
@@ -96,6 +94,7 @@ struct RunSettings {
   ModelSettings model;
   DataSettings data;
   BatchSettings batch;
+  optim::TokenBudget budget;  // turns tokens into steps, and scales every lr
   LengthSettings length;
   std::uint64_t seed = 42;
   OptimizerSettings optimizer;
