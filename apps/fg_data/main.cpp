@@ -34,8 +34,8 @@ app::Program describe() {
       "  pack      how it is packed into rows; with --preview N the first rows as text\n"
       "  stats     counts, and how long the documents are";
   program.usage = {"tokenize -M MODEL_DIR [-t TEMPLATE]", "render -M MODEL_DIR [-t TEMPLATE]",
-                   "pack -M MODEL_DIR --data PATH [--preview N] [options]",
-                   "stats -M MODEL_DIR --data PATH [options]"};
+                   "pack -M MODEL_DIR --data PATH[:WEIGHT] [--preview N] [options]",
+                   "stats -M MODEL_DIR --data PATH[:WEIGHT] [options]"};
   program.examples = {
       "echo '{\"text\": \"Hello\"}' | fg-data tokenize -M ~/llama2",
       "fg-data render -M ~/llama2 -t configs/chat_templates/chatml.jinja < conversations.jsonl",

@@ -1,5 +1,9 @@
 #include "options.hpp"
 
+#include <charconv>
+#include <filesystem>
+#include <system_error>
+
 #include <unistd.h>
 
 namespace fg::data_app {
@@ -20,6 +24,22 @@ void read_word(const app::Arguments& arguments, const char* name,
   mistakes.collect([&] { value = parse(text(arguments, name), std::string("--") + name); });
 }
 
+/// "chats.jsonl", or "chats.jsonl:0.5" with a weight. What is there by the whole name is that.
+data::Source source_of(const std::string& word) {
+  data::Source source;
+  source.path = word;
+  const std::size_t colon = word.rfind(':');
+  std::error_code ignored;
+  if (colon == std::string::npos || std::filesystem::exists(source.path, ignored)) return source;
+  double weight = 0;
+  const char* end = word.data() + word.size();
+  const auto [stop, error] = std::from_chars(word.data() + colon + 1, end, weight);
+  if (error != std::errc() || stop != end) return source;
+  source.path = word.substr(0, colon);
+  source.weight = weight;
+  return source;
+}
+
 }  // namespace
 
 void add_pack_options(app::Program& program) {
@@ -27,7 +47,8 @@ void add_pack_options(app::Program& program) {
   using app::word;
   const data::Options defaults;
   add("data", app::words(),
-      "file (.json, .jsonl, .txt, also .gz) or folder; may be given several times");
+      "file (.json, .jsonl, .txt, also .gz) or folder; may be given several times, and with a "
+      "weight: chats.jsonl:0.5 (each epoch half of it)");
   add("format", word(), "auto (by the first record), sharegpt, openai, alpaca or text");
   add("split", word(), "part of the data, for example train[:95%] or [10:200]");
   add("seq-len", word(),
@@ -54,9 +75,9 @@ std::string given_pack_options(const app::Arguments& arguments) {
 
 PackJob read_pack_options(const app::Arguments& arguments, app::Mistakes& mistakes) {
   PackJob job;
-  for (const std::string& path : app::texts(arguments, "data"))
-    job.data.sources.push_back({.path = path, .weight = 1.0, .format = {}, .split = {}});
-  if (!given(arguments, "data")) mistakes.add("missing option: --data PATH");
+  for (const std::string& word : app::texts(arguments, "data"))
+    job.data.sources.push_back(source_of(word));
+  if (!given(arguments, "data")) mistakes.add("missing option: --data PATH[:WEIGHT]");
   read_word(arguments, "format", data::parse_format, job.data.format, mistakes);
   read_word(arguments, "train-on", data::parse_train_on, job.data.train_on, mistakes);
   read_word(arguments, "too-long", data::parse_too_long, job.data.too_long, mistakes);

@@ -253,6 +253,27 @@ def test_the_preview_shows_what_is_trained(fg_data, chatml_model, tmp_path):
     assert (tmp_path / ".cache/fg").is_dir()
 
 
+def test_a_weight_says_how_often_a_source_comes(fg_data, chatml_model, samantha, tmp_path):
+    for name, records in (("a", samantha[:6]), ("b", samantha[6:16]), ("c:2", samantha[16:20])):
+        write_lines(tmp_path / f"{name}.jsonl", records)
+    (tmp_path / "c:2.jsonl").rename(tmp_path / "c:2")
+
+    def documents(*sources, epoch="0", code=0):
+        words = [word for source in sources for word in ("--data", tmp_path / source)]
+        text = fg_data("pack", "-M", chatml_model["llama3"], *words, "--format", "sharegpt", "--no-pack",
+                       "--json", "--epoch", epoch, code=code)
+        return text if code else sorted(tuple(json.loads(line)["ids"]) for line in text.splitlines())
+
+    a, b = documents("a.jsonl"), documents("b.jsonl")
+    assert documents("a.jsonl", "b.jsonl:1") == sorted(a + b)
+    assert documents("a.jsonl:2", "b.jsonl") == sorted(2 * a + b)
+    halves = [documents("b.jsonl:0.5", epoch=epoch) for epoch in "01"]
+    assert sorted(halves[0] + halves[1]) == b and len(halves[0]) == 5
+    for weight in ("0", "-1", "1001", "nan"):
+        assert "a weight must be above 0" in documents(f"a.jsonl:{weight}", code=2)
+    assert "a.jsonl:x: does not exist" in documents("a.jsonl:x", code=3)
+
+
 def test_stats_counts_and_draws(fg_data, chatml_model, samantha, tmp_path):
     path = write_lines(tmp_path / "d.jsonl", samantha)
     text = fg_data("stats", "-M", chatml_model["llama3"], "--data", path, "--seq-len", "200", "--too-long", "split")
