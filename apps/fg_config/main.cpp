@@ -1,12 +1,15 @@
+#include <algorithm>
 #include <cstdio>
 
 #include <fg/app/program.hpp>
 #include <fg/base/error.hpp>
 #include <fg/config/load.hpp>
 #include <fg/config/write.hpp>
+#include <fg/configured/learning_rate.hpp>
 
 #include "catalogue.hpp"
 #include "chain.hpp"
+#include "curve.hpp"
 
 namespace {
 
@@ -24,18 +27,26 @@ app::Program describe() {
       "  ls      the configurations below configs/ and the folders given, with their titles\n"
       "  show    a configuration with all that it extends, and where each value comes from\n"
       "  refs    the files that it extends, as a tree\n"
-      "  graph   the same as a graph\n"
+      "  graph   the same as a graph; with --lr the learning rate over a run\n"
       "  schema  a JSON Schema (draft 2020-12) of configuration files, for editors";
-  program.usage = {"ls [FOLDER…]", "show CONFIG [--set KEY=VALUE]… [--json]", "refs CONFIG",
-                   "graph CONFIG [--format dot|svg]", "schema"};
+  program.usage = {"ls [FOLDER…]",
+                   "show CONFIG [--set KEY=VALUE]… [--json]",
+                   "refs CONFIG",
+                   "graph CONFIG [--format dot|svg]",
+                   "graph CONFIG --lr [--max-steps N] [--set KEY=VALUE]… [--format text|svg]",
+                   "schema"};
   program.examples = {
       "fg-config show configs/samantha/llama2_7b/2gpu_pp.yaml --set train.max_steps=10",
-      "fg-config graph configs/samantha/llama2_7b/1gpu_minimum.yaml --format svg > chain.svg"};
+      "fg-config graph configs/samantha/llama2_7b/1gpu_minimum.yaml --format svg > chain.svg",
+      "fg-config graph configs/quickstart.yaml --lr --max-steps 500"};
   auto add = program.own.add_options();
   add("set", app::words(),
-      "show: a key laid over the configuration, its value in YAML; may be repeated");
+      "show, graph: a key laid over the configuration, its value in YAML; may be repeated");
   add("json", "show: as JSON, for programs");
-  add("format", app::word()->default_value("dot"), "graph: dot (Graphviz) or svg (a picture)");
+  add("lr", "graph: the learning rate of the run's steps");
+  add("max-steps", app::word(), "graph --lr: the run's length, as fg-train has it");
+  add("format", app::word(),
+      "graph: dot (Graphviz; the default) or svg (a picture); with --lr text (the default) or svg");
   program.take_arguments("words");
   return program;
 }
@@ -46,6 +57,8 @@ void print(const std::string& text) {
 
 config::Loaded load(const std::string& file, const app::Arguments& arguments) {
   std::vector<config::Override> overrides;
+  if (app::given(arguments, "max-steps"))
+    overrides.push_back({"train.max_steps", text(arguments, "max-steps"), "--max-steps"});
   for (const std::string& set : app::texts(arguments, "set"))
     overrides.push_back(config::parse_set(set));
   return config::load(file, overrides);
@@ -73,6 +86,18 @@ void list(const Words& words) {
   print(config_app::catalogue(folders));
 }
 
+/// What goes together among the options of graph.
+void check_graph(const std::string& job, const app::Arguments& arguments, app::Mistakes& mistakes) {
+  const bool draws_lr = app::given(arguments, "lr");
+  if (draws_lr && job != "graph") mistakes.add("--lr is an option of graph");
+  if (!draws_lr && app::given(arguments, "max-steps")) mistakes.add("--max-steps goes with --lr");
+  const std::string plain = draws_lr ? "text" : "dot";
+  const std::string format = app::given(arguments, "format") ? text(arguments, "format") : plain;
+  if (format != plain && format != "svg")
+    mistakes.add("--format " + format + ": expected " + plain + " or svg" +
+                 (draws_lr ? " with --lr" : ""));
+}
+
 /// The job's words, checked; all mistakes at once.
 void check(const Words& words, const app::Arguments& arguments) {
   app::Mistakes mistakes;
@@ -83,13 +108,21 @@ void check(const Words& words, const app::Arguments& arguments) {
   const std::size_t most = takes_file ? 2 : 1;
   if (job != "ls" && words.size() > most)
     mistakes.add("one argument too many: '" + words[most] + "'");
-  const std::string format = text(arguments, "format");
-  if (format != "dot" && format != "svg")
-    mistakes.add("--format " + format + ": expected dot or svg");
+  check_graph(job, arguments, mistakes);
   mistakes.throw_if_any();
 }
 
-void answer(const app::Arguments& arguments) {
+std::string graph(const config::Loaded& loaded, const app::Arguments& arguments, int ranks) {
+  const bool as_svg = text(arguments, "format") == "svg";
+  if (!app::given(arguments, "lr"))
+    return as_svg ? config_app::chain_svg(loaded.files) : config_app::chain_dot(loaded.files);
+  const config_app::Curve curve = config_app::curve_of(
+      loaded.configuration,
+      std::max<std::int64_t>(ranks, configured::wanted_ranks(loaded.configuration)));
+  return as_svg ? config_app::curve_svg(curve) : config_app::curve_text(curve);
+}
+
+void answer(const app::Arguments& arguments, int ranks) {
   const Words words = app::texts(arguments, "words");
   check(words, arguments);
   if (words[0] == "ls") return list(words);
@@ -97,13 +130,12 @@ void answer(const app::Arguments& arguments) {
   const config::Loaded loaded = load(words[1], arguments);
   if (words[0] == "show") return show(loaded, app::given(arguments, "json"));
   if (words[0] == "refs") return print(config_app::chain_tree(loaded.files));
-  const bool as_svg = text(arguments, "format") == "svg";
-  print(as_svg ? config_app::chain_svg(loaded.files) : config_app::chain_dot(loaded.files));
+  print(graph(loaded, arguments, ranks));
 }
 
 void run(session::Session& session, const app::Arguments& arguments) {
   session.together([&] {
-    if (session.is_first()) answer(arguments);
+    if (session.is_first()) answer(arguments, session.size());
   });
 }
 

@@ -2,6 +2,7 @@
 docs/configuration.md (its tables say what the program says)."""
 
 import json
+import math
 import pathlib
 import random
 import subprocess
@@ -283,6 +284,92 @@ def test_refs_and_graph_show_the_chain(root, fg_config):
     svg = xml.etree.ElementTree.fromstring(fg_config("graph", file, "--format", "svg", cwd=root))
     names = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert sorted(names) == sorted(line.strip() for line in lines)
+
+
+def rates(text):
+    """{step: learning rate} of `graph --lr`."""
+    lines = text.splitlines()[1:]
+    return {int(words[1].replace(",", "")): float(words[3]) for words in map(str.split, lines)}
+
+
+@pytest.fixture
+def curve(fg_config, tmp_path):
+    """curve("key=value", …) -> {step: learning rate}, or the message where `code` is not 0."""
+
+    def run(*sets, code=0):
+        (tmp_path / "a.yaml").write_text("# Nothing\n")
+        options = [word for item in sets for word in ("--set", item)]
+        text = fg_config("graph", tmp_path / "a.yaml", "--lr", *options, code=code)
+        return text if code else rates(text)
+
+    return run
+
+
+SCHEDULES = {
+    "constant": lambda step: 1,
+    "linear": lambda step: 1 - (step - 5) / 15,
+    "cosine": lambda step: 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * (step - 5) / 15)),
+    "wsd": lambda step: 1 if step < 12 else 1 / ((step - 12) / 8 / 0.1 + (20 - step) / 8),
+    "infinite": lambda step: 0.3 + 0.7 * 0.5 * (1 + math.cos(math.pi * min(step - 5, 10) / 10)),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_graph_lr_gives_the_curve(curve, name):
+    more = {"cosine": ["lr_schedule.min_lr_ratio=0.1"], "infinite": [
+        "lr_schedule.cooldown=10", "lr_schedule.constant_lr=6e-4"], "wsd": [
+        "lr_schedule.decay=8", "lr_schedule.min_lr=2e-4"]}.get(name, [])
+    found = curve(f"lr_schedule.type={name}", "lr_schedule.warmup=5",
+                  "optimizer.lr=2e-3", "train.max_steps=20", *more)
+    assert list(found) == list(range(20))
+    for step, rate in found.items():
+        wanted = step / 5 if step < 5 else SCHEDULES[name](step)
+        assert rate == pytest.approx(2e-3 * wanted, rel=1e-5), step
+
+
+def test_graph_lr_counts_tokens_ranks_and_rows_as_fg_train_does(curve):
+    settings = ["train.batch_size=2", "parallel.data=2", "train.seq_len=1000", "optimizer.lr=1e-3",
+                "train.batch_density=0.5", "optimizer.lr_scaling.base_batch_tokens=500",
+                "lr_schedule.type=linear", "lr_schedule.warmup=20k tokens"]
+    # 2 rows for each of 2 replicas: 2,000 tokens a step; lr 1e-3 * sqrt(2000 / 500).
+    found = curve(*settings, "train.max_tokens=50k")
+    assert list(found) == list(range(25))
+    assert found[10] == 2e-3 and found[5] == 1e-3
+    assert curve(*settings, "train.max_tokens=1") == {0: 0}
+    assert len(curve(*settings, "train.max_tokens=50k", "train.max_steps=7")) == 7
+
+
+def test_graph_lr_draws_long_runs_as_text_and_as_a_picture(root, fg_config):
+    file = root / "configs/quickstart.yaml"
+    found = rates(fg_config("graph", file, "--lr", "--max-steps", "9000000000000000000"))
+    assert len(found) == 26 and list(found)[-1] == 8999999999999999999
+    assert list(found) == sorted(found)
+    svg = xml.etree.ElementTree.fromstring(
+        fg_config("graph", file, "--lr", "--max-steps", "5000", "--format", "svg"))
+    space = "{http://www.w3.org/2000/svg}"
+    points = [tuple(map(float, point.split(",")))
+              for point in svg.find(space + "polyline").get("points").split()]
+    assert len(points) == 601 and points == sorted(points, key=lambda point: point[0])
+    words = [text.text for text in svg.iter(space + "text")]
+    assert "step 4,999" in words and "0.002" in words and "cosine over 5,000 steps" in words[0]
+    for width, height in points:
+        assert 0 <= width <= float(svg.get("width")) and 0 <= height <= float(svg.get("height"))
+
+
+def test_graph_lr_says_what_it_lacks(root, fg_config, curve):
+    file = root / "configs/quickstart.yaml"
+    message = fg_config("graph", file, "--lr", code=2)
+    assert "depends on the data" in message and "--max-steps N" in message
+    message = fg_config("graph", file, "--lr", "--max-steps", "0", code=2)
+    assert "--max-steps" in message and "1" in message
+    assert "expected text or svg" in fg_config("graph", file, "--lr", "--format", "dot", code=2)
+    assert "expected dot or svg" in fg_config("graph", file, "--format", "text", code=2)
+    message = fg_config("show", file, "--lr", "--max-steps", "5", code=2)
+    assert "--lr is an option of graph" in message
+    assert "--max-steps goes with --lr" in fg_config("graph", file, "--max-steps", "5", code=2)
+    assert "min_lr must be from 0 to lr" in curve(
+        "train.max_steps=5", "lr_schedule.min_lr=1", code=2)
+    assert "momentum" in curve("train.max_steps=5", "optimizer.momentum=0.5", code=2)
 
 
 def test_ls_names_what_fg_train_would_refuse(tmp_path, fg_config):

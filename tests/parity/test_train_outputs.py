@@ -14,7 +14,9 @@ from train_fixtures import losses, make_chat_model, records
 SETTINGS = ["train.seq_len=128", "train.global_batch_size=4", "optimizer.type=adafactor",
             "optimizer.lr=1e-2", "optimizer.weight_decay=0", "log.every=2", "train.max_steps=12", "train.epochs=50",
             "eval.every=4", "data.split=train[:80%]", "data.eval_split=train[80%:]",
-            "checkpoint.every=4", "checkpoint.keep=2"]
+            "checkpoint.every=4", "checkpoint.keep=2", "lr_schedule.type=linear",
+            "lr_schedule.total=12", "lr_schedule.warmup=1500 tokens", "lr_schedule.min_lr_ratio=0.5",
+            "optimizer.lr_scaling.base_batch_tokens=1944"]
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,17 @@ def test_metrics_are_one_truth_in_three_files(run):
     assert list(perplexities) == [4, 8, 12]
     texts = [tag for tag in events.Tags()["tensors"] if tag.startswith("samples/")]
     assert len(texts) == 1, "one prompt, one tag"
+
+
+def test_the_learning_rate_is_what_fg_config_draws(run, programs):
+    done = subprocess.run([programs / "fg-config", "graph", run / "config.yaml", "--lr"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()[1:]]
+    drawn = {int(words[1]): float(words[3]) for words in lines}
+    assert list(drawn) == list(range(12)) and drawn[3] == 5e-3
+    for step, record in records(run).items():
+        assert drawn[step - 1] == pytest.approx(record["lr"], rel=1e-5)
 
 
 def test_evaluations_are_token_weighted(hf, run, programs, few_chats, chat_model):
@@ -152,7 +165,8 @@ def test_groups_are_shown_with_their_state_and_bytes(train, chat_model, few_chat
                  "optimizer_groups.embeddings.lr=1e-4", "optimizer_groups.embeddings.type=adamw4bit",
                  options=["--debug-optimizer-groups"])
     row = next(line for line in done.stdout.splitlines() if line.startswith("model.embed_tokens"))
-    assert "embeddings" in row and "adamw4bit" in row and "0.0001" in row
+    assert "embeddings" in row and "adamw4bit" in row
+    assert "5e-05" in row, "a group's lr is scaled as the optimizer's own"
     assert not (tmp_path / "run").exists()
 
 

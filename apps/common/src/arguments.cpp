@@ -67,9 +67,9 @@ std::optional<std::uint64_t> whole_number(const Arguments& arguments, const std:
 bool is_known_job(const std::string& job, std::span<const std::string> jobs, Mistakes& mistakes) {
   if (std::find(jobs.begin(), jobs.end(), job) != jobs.end()) return true;
   const std::string choice = alternatives(jobs);
-  mistakes.add(job.empty() ? "missing argument: " + choice
-                           : "unknown job '" + job + "'; expected " + choice +
-                                 did_you_mean(job, jobs));
+  mistakes.add(job.empty()
+                   ? "missing argument: " + choice
+                   : "unknown job '" + job + "'; expected " + choice + did_you_mean(job, jobs));
   return false;
 }
 

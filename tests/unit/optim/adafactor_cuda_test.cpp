@@ -17,8 +17,8 @@ std::string name_of(const Shape& shape, Lie lie) {
 }
 
 std::vector<Shape> shapes() {
-  return {{1, 1},    {7, 13},   {1, 300}, {300, 1},  {64, 256}, {65, 264}, {130, 520}, {63, 257},
-          {3, 5, 16}, {2100, 40}, {},      {5},       {1000},    {8192},    {0},        {0, 5}};
+  return {{1, 1},     {7, 13},    {1, 300}, {300, 1}, {64, 256}, {65, 264}, {130, 520}, {63, 257},
+          {3, 5, 16}, {2100, 40}, {},       {5},      {1000},    {8192},    {0},        {0, 5}};
 }
 
 /// Bits of two bfloat16 as places on one line, so that a difference of one is one ulp. Differences
@@ -56,7 +56,8 @@ void expect_like_the_cpu(OptimizerOptions options, const Shape& shape, at::Scala
       ASSERT_TRUE(near(trial.values, trial.gpu_values, 0x1p-22, 1e-5 * moved))
           << "weights after step " << step;
     } else {
-      ASSERT_LE(worst_ulps(trial.values, trial.gpu_values, 1e-5 * moved), 1) << "weights after step " << step;
+      ASSERT_LE(worst_ulps(trial.values, trial.gpu_values, 1e-5 * moved), 1)
+          << "weights after step " << step;
     }
     trial.gpu_values.copy_(trial.values);
   }

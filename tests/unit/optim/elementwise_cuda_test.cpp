@@ -48,9 +48,9 @@ void expect_same_bits(const OptimizerOptions& options, const Shape& shape, at::S
 }
 
 void expect_same_bits_everywhere(const OptimizerOptions& options) {
-  const std::vector<Shape> shapes = {{1, 1},    {7, 13},  {33, 8}, {64, 256}, {65, 264}, {96, 130},
-                                     {3, 5, 16}, {},      {5},     {1000},    {4099},    {0},
-                                     {0, 5},    {5, 0},   {128, 100}};
+  const std::vector<Shape> shapes = {{1, 1},    {7, 13},    {33, 8}, {64, 256}, {65, 264},
+                                     {96, 130}, {3, 5, 16}, {},      {5},       {1000},
+                                     {4099},    {0},        {0, 5},  {5, 0},    {128, 100}};
   for (const Shape& shape : shapes)
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16})
       for (const at::ScalarType gradient_type : {at::kFloat, at::kBFloat16})
@@ -105,10 +105,10 @@ OptimizerOptions copying() {
 // With weights of zero, rate 1 and no decay, a weight becomes its gradient's opposite, rounded.
 TEST(CudaRounding, TreatsEveryKindOfNumberAsTheCpu) {
   FG_REQUIRE_GPU();
-  std::vector<std::uint32_t> patterns = {0x00000000, 0x80000000, 0x00000001, 0x8000FFFF, 0x007FFFFF,
-                                         0x7F7F0000, 0x7F7F0001, 0x7F7FFFFF, 0xFF7FFFFF, 0x7F7EFFFF,
-                                         0x7F800000, 0xFF800000, 0x7FC00000, 0x7F800001, 0xFFC12345,
-                                         0x3F800000, 0x3F80FFFF, 0x3FFFFFFF, 0x3F807FFF, 0x3F808000};
+  std::vector<std::uint32_t> patterns = {
+      0x00000000, 0x80000000, 0x00000001, 0x8000FFFF, 0x007FFFFF, 0x7F7F0000, 0x7F7F0001,
+      0x7F7FFFFF, 0xFF7FFFFF, 0x7F7EFFFF, 0x7F800000, 0xFF800000, 0x7FC00000, 0x7F800001,
+      0xFFC12345, 0x3F800000, 0x3F80FFFF, 0x3FFFFFFF, 0x3F807FFF, 0x3F808000};
   const auto count = static_cast<std::int64_t>(patterns.size());
   at::Tensor gradient = at::empty({64 * count}, at::kFloat);
   for (std::int64_t i = 0; i < gradient.numel(); ++i)

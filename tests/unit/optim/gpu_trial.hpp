@@ -50,10 +50,9 @@ inline ::testing::AssertionResult equal_bits(const at::Tensor& cpu, const at::Te
       if (differing++ == 0) first = i;
     }
   if (differing == 0) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure()
-         << differing << " of " << a.numel() << " differ, first at " << first << ": CPU "
-         << a.reshape({-1})[first].item<double>() << ", GPU "
-         << b.reshape({-1})[first].item<double>();
+  return ::testing::AssertionFailure() << differing << " of " << a.numel() << " differ, first at "
+                                       << first << ": CPU " << a.reshape({-1})[first].item<double>()
+                                       << ", GPU " << b.reshape({-1})[first].item<double>();
 }
 
 /// |a - b| <= relative |a| + absolute everywhere; else the worst place and both numbers.

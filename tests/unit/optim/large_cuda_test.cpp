@@ -44,8 +44,8 @@ TEST(CudaSgd, ReachesElementsBeyondTwoToThe31) {
   const double squares = row.to(at::kDouble).square().sum().item<double>();
   EXPECT_NEAR(sum.cpu().item<float>() / (squares * static_cast<double>(rows)), 1, 1e-6);
   for (const std::int64_t first : {std::int64_t{0}, rows / 2, rows - 64})
-    EXPECT_TRUE(equal_bits(rows_on_cpu(*optimizer, parameter, first, row),
-                           values.narrow(0, first, 64)))
+    EXPECT_TRUE(
+        equal_bits(rows_on_cpu(*optimizer, parameter, first, row), values.narrow(0, first, 64)))
         << "rows from " << first;
 }
 
@@ -99,15 +99,14 @@ TEST(CudaOptimizers, TellTheirSpeed) {
       at::empty_like(values).copy_(numbers({1, 4096}, "row").to(gpu).expand({11008, 4096}));
   NumericsFlag flag(gpu);
   const at::Tensor sum = at::full({1}, 0.0, at::kFloat).to(gpu);
-  for (const Case& one :
-       {Case{OptimizerType::adafactor, 10}, Case{OptimizerType::adamw, 24},
-        Case{OptimizerType::adamw8bit, 12.06}, Case{OptimizerType::adamw4bit, 10.13},
-        Case{OptimizerType::sgd, 8}}) {
+  for (const Case& one : {Case{OptimizerType::adafactor, 10}, Case{OptimizerType::adamw, 24},
+                          Case{OptimizerType::adamw8bit, 12.06},
+                          Case{OptimizerType::adamw4bit, 10.13}, Case{OptimizerType::sgd, 8}}) {
     const auto optimizer = make_optimizer(options_of(one.type));
     State state(optimizer->state_specs(parameter), parameter, all_rows(parameter), gpu);
     const double seconds = seconds_of([&] {
-      check_and_update(*optimizer, {parameter, 0, values, gradient}, state,
-                       {1, 5, 1e-6, 1, &flag}, {flag, sum});
+      check_and_update(*optimizer, {parameter, 0, values, gradient}, state, {1, 5, 1e-6, 1, &flag},
+                       {flag, sum});
     });
     std::cout << "[gpu] " << to_string(one.type) << " of 11008 x 4096 bfloat16: " << seconds * 1e6
               << " us, " << elements * one.bytes / seconds * 1e-12 << " TB/s of " << one.bytes

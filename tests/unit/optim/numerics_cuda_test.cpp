@@ -51,8 +51,8 @@ TEST(CudaNumericsFlag, ComesWithTheSumOfSquares) {
   FG_REQUIRE_GPU();
   NumericsFlag flag(gpu), host_flag;
   const at::Tensor host_sum = at::full({1}, -1.0, at::kFloat);
-  const std::vector<Shape> shapes = {
-      {1, 1}, {70, 277}, {300, 1}, {1, 1000}, {3, 5, 16}, {130, 520}, {}, {4099}, {0}, {0, 3}};
+  const std::vector<Shape> shapes = {{1, 1},     {70, 277}, {300, 1}, {1, 1000}, {3, 5, 16},
+                                     {130, 520}, {},        {4099},   {0},       {0, 3}};
   for (const auto& shape : shapes)
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       const at::Tensor gradient = numbers(shape, "gradient", 0, dtype);

@@ -61,7 +61,8 @@ TEST(NumericsFlag, KeepsABadGradientFromWeightsAndState) {
     at::Tensor bad = numbers({64, 128}, "g", 1);
     bad[63][127] = std::numeric_limits<float>::quiet_NaN();
     set.check_and_update("a", a, bad, {1, 1, 1, 1}, flag, sum);
-    set.check_and_update("b", b, numbers({64, 128}, "g", 1), {1, 1, 1, 1}, flag, sum);  // flag still up
+    set.check_and_update("b", b, numbers({64, 128}, "g", 1), {1, 1, 1, 1}, flag,
+                         sum);  // flag still up
 
     EXPECT_TRUE(flag.raised());
     EXPECT_TRUE(a.equal(a_before)) << to_string(type);
