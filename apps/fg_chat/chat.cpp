@@ -49,7 +49,7 @@ std::string trimmed(const std::string& text) {
 model::Model load(const Options& options, const data::ChatEncoder& encoder) {
   const auto begin = Clock::now();
   model::Model model =
-      infer::load_model(options.model, infer::parse_type(options.dtype, "--dtype"));
+      infer::load_model(options.model, infer::place(options.devices, options.dtype));
   session::check_for_stop();
   infer::require_fit(model.config(), encoder.tokenizer(), options.model.string());
   char seconds[32];

@@ -33,7 +33,9 @@ void add_options(app::Program& program) {
   add("stop", app::words(), "end an answer before this text (may be given several times)");
   add("chat-template,t", word(), "Jinja file to use instead of the model's own template");
   add("dtype", word()->default_value("auto"),
-      "auto (float32 on the CPU), float32, bfloat16 or float16");
+      "auto (bfloat16 on a GPU, float32 on the CPU), float32, bfloat16 or float16");
+  add("devices,d", word()->default_value("auto"),
+      "auto (a GPU where there is one), cpu, or a GPU's number");
   add("show-usage", "say after each answer how many tokens it took, and how long");
   program.take_argument("model");
 }
@@ -49,6 +51,7 @@ Options plain_options(const app::Arguments& arguments) {
   Options options;
   options.model = text(arguments, "model");
   options.chat_template = text(arguments, "chat-template");
+  options.devices = text(arguments, "devices");
   options.dtype = text(arguments, "dtype");
   options.message = value_of<std::string>(arguments, "message");
   options.completion = value_of<std::string>(arguments, "completion");
@@ -90,7 +93,7 @@ app::Mistakes mistakes_in(const Options& options, const app::Arguments& argument
     require(!find_invalid_utf8(value), std::string(name) + ": the text is not UTF-8");
   for (const std::string& mistake : infer::mistakes_in(options.over({}), "--"))
     mistakes.add(mistake);
-  mistakes.collect([&] { infer::parse_type(options.dtype, "--dtype"); });
+  mistakes.collect([&] { infer::place(options.devices, options.dtype); });
   return mistakes;
 }
 

@@ -15,6 +15,7 @@ namespace fg::chat {
 struct Options {
   std::filesystem::path model;
   std::filesystem::path chat_template;
+  std::string devices;
   std::string dtype;
   std::optional<std::string> message;     // one message, one answer
   std::optional<std::string> completion;  // or one text to go on from

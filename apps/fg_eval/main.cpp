@@ -52,7 +52,7 @@ void run(session::Session& session, const app::Arguments& arguments) {
       fail(ExitCode::usage,
            "an evaluation has one rank; " + std::to_string(session.size()) + " were started");
     model::Model model =
-        infer::load_model(options.model, infer::parse_type(options.dtype, "--dtype"));
+        infer::load_model(options.model, infer::place(options.devices, options.dtype));
     session::check_for_stop();
     if (!options.logits_out.empty())
       eval::write_logits(model, options.input_ids, options.logits_out);

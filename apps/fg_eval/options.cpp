@@ -26,7 +26,9 @@ void add_options(app::Program& program) {
   add("max-batches", word(), "stop after so many");
   add("chat-template,t", word(), "Jinja file to use instead of the model's own template");
   add("dtype", word()->default_value("auto"),
-      "auto (float32 on the CPU), float32, bfloat16 or float16");
+      "auto (bfloat16 on a GPU, float32 on the CPU), float32, bfloat16 or float16");
+  add("devices,d", word()->default_value("auto"),
+      "auto (a GPU where there is one), cpu, or a GPU's number");
   add("logits-out", word(),
       "HDF5 file to make: a dataset logits_N, [tokens, vocabulary] float32, "
       "for line N of --input-ids, from 0");
@@ -74,13 +76,14 @@ Options read_options(const app::Arguments& arguments) {
   Options options;
   options.model = text(arguments, "model");
   options.chat_template = text(arguments, "chat-template");
+  options.devices = text(arguments, "devices");
   options.dtype = text(arguments, "dtype");
   options.json = given(arguments, "json");
   options.data = text(arguments, "data");
   options.split = text(arguments, "split");
   options.input_ids = text(arguments, "input-ids");
   options.logits_out = text(arguments, "logits-out");
-  mistakes.collect([&] { infer::parse_type(options.dtype, "--dtype"); });
+  mistakes.collect([&] { infer::place(options.devices, options.dtype); });
   mistakes.collect(
       [&] { options.format = data::parse_format(text(arguments, "format"), "--format"); });
   mistakes.collect(

@@ -13,6 +13,7 @@ namespace fg::eval {
 struct Options {
   std::filesystem::path model;
   std::filesystem::path chat_template;
+  std::string devices;
   std::string dtype;
   bool json = false;
 

@@ -50,32 +50,34 @@ SamplingOptions sampling_of(const arch::SamplingDefaults& defaults) {
 
 }  // namespace
 
-at::ScalarType parse_type(std::string_view word, const std::string& option, at::Device device) {
-  if (device.is_cuda()) {
-    if (word == "auto" || word == "bfloat16") return at::kBFloat16;
-    fail(ExitCode::usage,
-         option + " " + std::string(word) +
-             ": a GPU computes in bfloat16 here; leave it out, or take --devices cpu");
-  }
-  constexpr std::array<std::pair<std::string_view, at::ScalarType>, 4> types = {
-      {{"auto", at::kFloat},
-       {"float32", at::kFloat},
-       {"bfloat16", at::kBFloat16},
-       {"float16", at::kHalf}}};
+Placement place(std::string_view devices, std::string_view dtype) {
+  constexpr std::array<std::pair<std::string_view, at::ScalarType>, 3> types = {
+      {{"float32", at::kFloat}, {"bfloat16", at::kBFloat16}, {"float16", at::kHalf}}};
+  std::optional<at::ScalarType> wanted;
   for (const auto& [name, type] : types)
-    if (word == name) return type;
-  fail(ExitCode::usage, option + " " + std::string(word) +
-                            ": expected auto (float32 on the CPU), float32, bfloat16 or float16");
+    if (dtype == name) wanted = type;
+  if (!wanted && dtype != "auto")
+    fail(ExitCode::usage, "--dtype " + std::string(dtype) +
+                              ": expected auto (bfloat16 on a GPU, float32 on the CPU), float32, "
+                              "bfloat16 or float16");
+  const bool fits_gpu = !wanted || wanted == at::kBFloat16;
+  const at::Device device =
+      devices == "auto" && !fits_gpu ? at::Device(at::kCPU) : device::choose_device(devices, 0);
+  if (device.is_cuda() && !fits_gpu)
+    fail(ExitCode::usage, "--dtype " + std::string(dtype) +
+                              ": a GPU computes in bfloat16 here; leave one of --dtype and "
+                              "--devices out");
+  return {device, wanted.value_or(device.is_cuda() ? at::kBFloat16 : at::kFloat)};
 }
 
-model::Model load_model(const fs::path& folder, at::ScalarType type, at::Device device) {
+model::Model load_model(const fs::path& folder, const Placement& placement) {
   require_folder(folder);
   const std::string config_name = (folder / config_file).string();
   const arch::ModelConfig config =
       arch::parse_model_config(read_json(folder / config_file), config_name);
   store::ModelWeights weights(folder);
-  device::use(device);
-  model::Model model(config, type, device);
+  device::use(placement.device);
+  model::Model model(config, placement.type, placement.device);
   params::load(weights, config, folder.string(), model.parameters());
   return model;
 }

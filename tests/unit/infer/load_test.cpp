@@ -18,7 +18,7 @@ TEST(LoadModel, GivesTheWeightsOfTheFolder) {
   const test::TemporaryFolder folder;
   test::write_tiny_model(folder.path());
 
-  const model::Model loaded = load_model(folder.path(), at::kFloat);
+  const model::Model loaded = load_model(folder.path(), {});
   const model::Model written = test::tiny_model();
   for (std::size_t index = 0; index < written.parameters().layout().logical.size(); ++index)
     EXPECT_TRUE(loaded.parameters().logical(index).equal(written.parameters().logical(index)));
@@ -29,9 +29,9 @@ TEST(LoadModel, NamesAFolderThatIsNotThere) {
   write_synced(folder / "file", "x");
 
   test::expect_error(ExitCode::cannot_load, "nowhere: does not exist",
-                     [&] { load_model(folder / "nowhere", at::kFloat); });
+                     [&] { load_model(folder / "nowhere", {}); });
   test::expect_error(ExitCode::cannot_load, "file: is no folder",
-                     [&] { load_model(folder / "file", at::kFloat); });
+                     [&] { load_model(folder / "file", {}); });
 }
 
 TEST(LoadModel, RefusesATokenizerThatDoesNotFit) {
@@ -71,10 +71,10 @@ TEST(GenerationDefaults, AreGreedyWhereTheModelSaysSo) {
 }
 
 TEST(ParseType, KnowsItsWords) {
-  EXPECT_EQ(parse_type("auto", "--dtype"), at::kFloat);
-  EXPECT_EQ(parse_type("bfloat16", "--dtype"), at::kBFloat16);
-  test::expect_error(ExitCode::usage, "--dtype bf16: expected",
-                     [] { parse_type("bf16", "--dtype"); });
+  EXPECT_EQ(place("cpu", "auto").type, at::kFloat);
+  EXPECT_EQ(place("cpu", "bfloat16").type, at::kBFloat16);
+  EXPECT_TRUE(place("auto", "float32").device.is_cpu()) << "a GPU computes in bfloat16 alone";
+  test::expect_error(ExitCode::usage, "--dtype bf16: expected", [] { place("cpu", "bf16"); });
 }
 
 TEST(Complete, IsOneGreedyAnswerToAUsersMessage) {

@@ -13,15 +13,21 @@
 
 namespace fg::infer {
 
-/// "float32", "bfloat16", "float16", or "auto": float32 on the CPU. Error(usage) for any other
-/// word; `option` ("--dtype") begins the message.
-at::ScalarType parse_type(std::string_view word, const std::string& option,
-                          at::Device device = at::kCPU);
+/// Where a model runs, and in which type.
+struct Placement {
+  at::Device device = at::kCPU;
+  at::ScalarType type = at::kFloat;
+};
+
+/// `devices` as device::choose_device has it; `dtype` "float32", "bfloat16", "float16" or "auto":
+/// bfloat16 on a GPU, float32 on the CPU. A GPU computes in bfloat16 alone: with "auto" devices
+/// another type goes to the CPU. Error(usage) for any other word or what cannot be had; the
+/// messages begin with the programs' options, --devices and --dtype.
+Placement place(std::string_view devices, std::string_view dtype);
 
 /// The model of a folder (a model directory, a run directory or a checkpoint), ready to run.
 /// Error(cannot_load).
-model::Model load_model(const std::filesystem::path& folder, at::ScalarType type,
-                        at::Device device = at::kCPU);
+model::Model load_model(const std::filesystem::path& folder, const Placement& placement);
 
 /// Tokenizer and chat template of such a folder; `chat_template` as for ChatEncoder::load.
 /// Error(cannot_load), Error(usage) for the template's file.
