@@ -10,7 +10,9 @@ export PATH="$PWD/.venv/bin:$PATH"
 table=docs/testing.md
 
 # Rows look like: | `fault` | what goes wrong | `ctest -R …` or `pytest …` |
-mapfile -t rows < <(grep -E '^\| `[a-z0-9_.]+` \|' "$table")
+# with "| gpu " before them where a GPU is needed.
+mapfile -t rows < <(grep -E '^\| (gpu \| )?`[a-z0-9_.]+` \|' "$table")
+has_gpu=$(nvidia-smi -L 2> /dev/null | grep -c .)
 status=0
 
 in_sources=$(git grep -hoE 'fault_planted\("[a-z0-9_.]+"\)' -- lib apps | sed 's/.*("//; s/").*//' | sort -u)
@@ -26,6 +28,10 @@ for row in "${rows[@]}"; do
   fault=$(cut -d'`' -f2 <<< "$row")
   command=$(cut -d'`' -f4 <<< "$row")
   [ $# -eq 0 ] || [[ " $* " == *" $fault "* ]] || continue
+  if [[ $row == "| gpu "* ]] && [ "$has_gpu" -eq 0 ]; then
+    printf '  needs a GPU %-32s %s\n' "$fault" "$command"
+    continue
+  fi
   case $command in
     ctest\ *) words="ctest --test-dir build --no-tests=ignore ${command#ctest }" ;;
     pytest\ *) words="python -m pytest -q -x -p no:cacheprovider ${command#pytest }" ;;
