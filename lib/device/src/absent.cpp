@@ -4,6 +4,8 @@
 #include <fg/device/parking.hpp>
 #include <fg/device/transfer.hpp>
 
+#include "events.hpp"
+
 // A build without CUDA: there is no GPU, and tensors are the CPU's.
 namespace fg::device {
 
@@ -43,6 +45,18 @@ Memory memory_of(c10::Device) {
 }
 
 void reset_peak(c10::Device) {}
+
+void release_unused(c10::Device) {}
+
+std::shared_ptr<void> record_event() {
+  fail(ExitCode::bug, "record_event: this build has no CUDA");
+}
+
+void wait_for(void*) {}
+
+double seconds_between(void*, void*) {
+  return 0;
+}
 
 at::Tensor upload(const at::Tensor& host, at::Device device) {
   FG_CHECK(device.is_cpu());

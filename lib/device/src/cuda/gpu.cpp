@@ -120,4 +120,10 @@ void reset_peak(c10::Device device) {
   if (device.is_cuda()) c10::cuda::CUDACachingAllocator::resetPeakStats(device.index());
 }
 
+void release_unused(c10::Device device) {
+  if (!device.is_cuda()) return;
+  count_wait();
+  c10::cuda::CUDACachingAllocator::emptyCache();
+}
+
 }  // namespace fg::device

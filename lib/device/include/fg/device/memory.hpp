@@ -19,5 +19,7 @@ struct Memory {
 
 Memory memory_of(c10::Device device);
 void reset_peak(c10::Device device);
+/// Gives the driver back what LibTorch keeps without using it. Waits for the GPU.
+void release_unused(c10::Device device);
 
 }  // namespace fg::device
