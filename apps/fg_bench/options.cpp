@@ -43,10 +43,11 @@ void add_options(app::Program& program) {
   add("seed", number()->default_value(42), "of weights, tokens and cuts");
   add("sweep", "the whole table of docs/benchmarks: --shape, --rows, --length and --policy in turn");
   add("no-light", "leave out the matrix products and attention alone");
+  add("phases", "watch one more step kernel by kernel, and tell the time by kind of work");
   add("peak-tflops", po::value<double>(),
       "what MFU is a share of (default: the device's, from its makers' tables)");
   add("json", word(), "file to write the results to");
-  add("profile", word(), "file for a Chrome trace of one more step");
+  add("profile", word(), "file for a Chrome trace of that step (implies --phases)");
 }
 
 class Reader {
@@ -119,6 +120,7 @@ private:
     if (dtype == "float16") mistake("--dtype float16: training is in float32 or bfloat16");
     task.optimizer = {{"type", text(arguments_, "optimizer")}, {"lr", 1e-5}};
     attempt([&] { optim::read_options(task.optimizer, "--optimizer"); });
+    task.profiles = given(arguments_, "phases");
     task.documents = number("documents", 1, 1 << 20);
     task.steps = number("steps", 1, 10000);
     task.warmup = number("warmup", 0, 10000);
@@ -160,7 +162,6 @@ private:
     Row row = row_like(wanted.shape, wanted.policy, common);
     row.task.rows = wanted.rows;
     row.task.length = wanted.length;
-    row.task.profiles = row.task.device.is_cuda();
     if (wanted.budget_gib) row.task.budget_bytes = bytes_of(*wanted.budget_gib);
     finish(row);
     return row;
@@ -177,7 +178,7 @@ private:
       if (row.policy != "auto") mistake("--budget-gib goes with --policy auto");
     }
     row.task.trace = text(arguments_, "profile");
-    row.task.profiles = !row.task.trace.empty() || row.task.device.is_cuda();
+    if (!row.task.trace.empty()) row.task.profiles = true;
     finish(row);
     return row;
   }

@@ -67,6 +67,7 @@ class Bench {
 public:
   explicit Bench(const BenchTask& task)
       : task_(task),
+        budget_(task.budget_bytes.value_or(available_memory(task.device))),
         layout_(params::plan_layout(task.config, params::whole(task.config))),
         assignments_(assign(task, layout_)),
         model_(task.config, task.type, task.device),
@@ -103,8 +104,7 @@ private:
         question.other_layers = *task_.policy;
       }
     } else {
-      const auto budget = static_cast<std::int64_t>(
-          task_.budget_bytes.value_or(available_memory(task_.device)));
+      const auto budget = static_cast<std::int64_t>(budget_);
       while (question.kept_layers > 0 && forecast_memory(question).total() > budget)
         --question.kept_layers;
     }
@@ -165,6 +165,7 @@ private:
   }
 
   const BenchTask& task_;
+  std::uint64_t budget_;  // as it was before anything was allocated
   params::Layout layout_;
   optim::Assignments assignments_;
   model::Model model_;
