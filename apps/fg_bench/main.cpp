@@ -23,8 +23,7 @@ bench::Outcome measure(const bench::Options& options, const bench::Row& row) {
   bench::Outcome outcome;
   engine::BenchResult result = engine::run_bench(row.task);
   session::check_for_stop();
-  if (options.measures_light)
-    outcome.light = engine::run_light(row.task, result.kept_layers);
+  if (options.measures_light) outcome.light = engine::run_light(row.task, result.kept_layers);
   outcome.result = std::move(result);
   return outcome;
 }

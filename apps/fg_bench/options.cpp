@@ -41,7 +41,8 @@ void add_options(app::Program& program) {
   add("steps", number()->default_value(12), "timed steps");
   add("warmup", number()->default_value(3), "steps before them");
   add("seed", number()->default_value(42), "of weights, tokens and cuts");
-  add("sweep", "the whole table of docs/benchmarks: --shape, --rows, --length and --policy in turn");
+  add("sweep",
+      "the whole table of docs/benchmarks: --shape, --rows, --length and --policy in turn");
   add("no-light", "leave out the matrix products and attention alone");
   add("phases", "watch one more step kernel by kernel, and tell the time by kind of work");
   add("peak-tflops", po::value<double>(),
@@ -183,9 +184,7 @@ private:
     return row;
   }
 
-  static std::uint64_t bytes_of(double gib) {
-    return static_cast<std::uint64_t>(gib * (1 << 30));
-  }
+  static std::uint64_t bytes_of(double gib) { return static_cast<std::uint64_t>(gib * (1 << 30)); }
 
   const app::Arguments& arguments_;
   std::string mistakes_;

@@ -117,8 +117,8 @@ std::string table_line(const Json& row) {
   const auto name = row["row"].get<std::string>();
   if (row.contains("error")) return name + ": " + row["error"].get<std::string>() + "\n";
   const auto number = [&](const char* key) { return row[key].get<double>(); };
-  const std::string spread = format("%.0f to %.0f", row["spread"][0].get<double>(),
-                                    row["spread"][1].get<double>());
+  const std::string spread =
+      format("%.0f to %.0f", row["spread"][0].get<double>(), row["spread"][1].get<double>());
   const std::string mfu = row["mfu"].is_null() ? "-" : format("%.1f%%", 100 * number("mfu"));
   const std::string light =
       row["light"].is_null() ? "-" : format("%.1f%%", row["light"]["percent"].get<double>());

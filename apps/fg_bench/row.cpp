@@ -10,9 +10,12 @@ namespace fg::bench {
 
 const std::vector<SweepRow>& sweep() {
   static const std::vector<SweepRow> rows{
-      {"7b", 4, 2048, "keep", std::nullopt},       {"7b", 4, 2048, "checkpoint", std::nullopt},
-      {"7b", 1, 2048, "checkpoint", std::nullopt}, {"1b", 4, 4096, "keep", std::nullopt},
-      {"1b", 2, 4096, "checkpoint", std::nullopt}, {"7b", 1, 2048, "offload", std::nullopt},
+      {"7b", 4, 2048, "keep", std::nullopt},
+      {"7b", 4, 2048, "checkpoint", std::nullopt},
+      {"7b", 1, 2048, "checkpoint", std::nullopt},
+      {"1b", 4, 4096, "keep", std::nullopt},
+      {"1b", 2, 4096, "checkpoint", std::nullopt},
+      {"7b", 1, 2048, "offload", std::nullopt},
       {"7b", 1, 2048, "auto", 15.0},
   };
   return rows;
@@ -32,9 +35,10 @@ std::string name_of(const Row& row) {
   std::string shape = row.shape;
   if (shape.find('/') != std::string::npos || std::filesystem::exists(shape)) {
     const auto path = std::filesystem::absolute(shape).lexically_normal();
-    shape = (path.filename() == "config.json" || path.filename().empty() ? path.parent_path() : path)
-                .filename()
-                .string();
+    shape =
+        (path.filename() == "config.json" || path.filename().empty() ? path.parent_path() : path)
+            .filename()
+            .string();
   }
   std::string name = shape + "-" + std::to_string(row.task.rows) + "x" +
                      std::to_string(row.task.length) + "-" + row.policy;

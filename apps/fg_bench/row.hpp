@@ -10,10 +10,10 @@ namespace fg::bench {
 
 /// One line of the table.
 struct Row {
-  std::string name;   // "7b-4x2048-keep"
-  std::string shape;  // as --shape has it
+  std::string name;        // "7b-4x2048-keep"
+  std::string shape;       // as --shape has it
   std::string vocabulary;  // "odd", "padded" or a number
-  std::string policy;  // "keep", "checkpoint", "offload" or "auto"
+  std::string policy;      // "keep", "checkpoint", "offload" or "auto"
   engine::BenchTask task;
 };
 

@@ -42,9 +42,8 @@ std::vector<KernelSpan> Profile::finish(const std::filesystem::path& trace) {
     if (event.deviceType() == c10::DeviceType::CUDA)
       spans.push_back({event.name(), static_cast<std::int64_t>(event.startNs()),
                        static_cast<std::int64_t>(event.endNs())});
-  std::sort(spans.begin(), spans.end(), [](const KernelSpan& a, const KernelSpan& b) {
-    return a.begin_ns < b.begin_ns;
-  });
+  std::sort(spans.begin(), spans.end(),
+            [](const KernelSpan& a, const KernelSpan& b) { return a.begin_ns < b.begin_ns; });
   if (trace.empty()) return spans;
   std::error_code code;
   std::filesystem::remove(trace, code);

@@ -14,8 +14,7 @@ void Timer::mark() {
 std::vector<double> Timer::seconds() const {
   std::vector<double> seconds;
   for (std::size_t index = 1; index < moments_.size(); ++index)
-    seconds.push_back(
-        std::chrono::duration<double>(moments_[index] - moments_[index - 1]).count());
+    seconds.push_back(std::chrono::duration<double>(moments_[index] - moments_[index - 1]).count());
   if (!events_.empty()) wait_for(events_.back().get());
   for (std::size_t index = 1; index < events_.size(); ++index)
     seconds.push_back(seconds_between(events_[index - 1].get(), events_[index].get()));

@@ -111,8 +111,8 @@ private:
     result.kept_layers = question.kept_layers;
     result.forecast = forecast_memory(question);
     for (std::int64_t layer = 0; layer < task_.config.layers; ++layer)
-      model_.set_policy(layer, layer < question.kept_layers ? model::MemoryPolicy::keep
-                                                            : question.other_layers);
+      model_.set_policy(
+          layer, layer < question.kept_layers ? model::MemoryPolicy::keep : question.other_layers);
   }
 
   Work step() {
@@ -160,7 +160,8 @@ private:
       device::synchronise(task_.device);
       result.phases = phases_of(profile.finish(task_.trace));
     } catch (const c10::Error& error) {  // what was measured before still counts
-      log::warning(std::string("the profiler does not work here: ") + error.what_without_backtrace());
+      log::warning(std::string("the profiler does not work here: ") +
+                   error.what_without_backtrace());
     }
   }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -58,34 +59,26 @@ ops::AttentionOptions options_of(const arch::ModelConfig& config) {
 
 class OwnAttention final : public Attention {
 public:
-  OwnAttention(const BenchTask& task, const at::Tensor& qkv, const at::Tensor& grad_qkv,
-               const at::Tensor& output, const at::Tensor& grad_output)
+  OwnAttention(const BenchTask& task, const at::Tensor& qkv, const at::Tensor& grad_output)
       : documents_(BenchTokens(task).draw_lengths()),
         options_(options_of(task.config)),
         heads_(split(qkv, task.config)),
-        gradients_(split(grad_qkv, task.config)),
-        output_(output.view(heads_.q.sizes())),
-        grad_output_(grad_output.view(heads_.q.sizes())),
-        log_sum_(at::empty({heads_.q.size(0), heads_.q.size(1)},
-                           qkv.options().dtype(task.type == at::kDouble ? at::kDouble
-                                                                        : at::kFloat))) {}
+        grad_output_(grad_output.view(heads_.q.sizes())) {}
 
   void forward() override {
-    ops::attention_forward(heads_.q, heads_.k, heads_.v, documents_, options_, output_, log_sum_);
+    result_ = ops::attention_forward(heads_.q, heads_.k, heads_.v, documents_, options_);
   }
   void backward() override {
-    ops::attention_backward(grad_output_, heads_.q, heads_.k, heads_.v, output_, log_sum_,
-                            documents_, options_, gradients_.q, gradients_.k, gradients_.v);
+    ops::attention_backward(grad_output_, heads_.q, heads_.k, heads_.v, result_, documents_,
+                            options_);
   }
 
 private:
   ops::Documents documents_;
   ops::AttentionOptions options_;
   Heads heads_;
-  Heads gradients_;
-  at::Tensor output_;
   at::Tensor grad_output_;
-  at::Tensor log_sum_;
+  ops::AttentionResult result_;
 };
 
 /// cuDNN's, for rows of one document each.
@@ -148,11 +141,10 @@ public:
     const std::int64_t hidden = config.hidden_size;
     const std::int64_t queries = config.heads * config.head_dim;
     const std::int64_t fused = queries + 2 * config.kv_heads * config.head_dim;
-    const std::array<std::array<std::int64_t, 2>, 4> shapes{
-        {{hidden, fused},
-         {queries, hidden},
-         {hidden, 2 * config.intermediate_size},
-         {config.intermediate_size, hidden}}};
+    const std::array<std::array<std::int64_t, 2>, 4> shapes{{{hidden, fused},
+                                                             {queries, hidden},
+                                                             {hidden, 2 * config.intermediate_size},
+                                                             {config.intermediate_size, hidden}}};
     for (const auto& [inputs, outputs] : shapes) {
       products_.push_back({random({tokens_, inputs}, 1), random({tokens_, outputs}, 1),
                            empty({tokens_, inputs}), random({tokens_, outputs}, 1),
@@ -160,7 +152,6 @@ public:
       for (auto& weights : weights_) weights.push_back(random({outputs, inputs}, 0.02));
     }
     make_head();
-    attended_ = random({tokens_, queries}, 1);
     attention_ = choose_attention();
   }
 
@@ -199,8 +190,7 @@ private:
   }
 
   std::unique_ptr<Attention> choose_attention() {
-    auto own = std::make_unique<OwnAttention>(task_, products_[qkv].y, products_[qkv].grad_y,
-                                              attended_, products_[output].x);
+    auto own = std::make_unique<OwnAttention>(task_, products_[qkv].y, products_[output].x);
     attention_name_ = "fg";
     const bool is_dense = task_.documents == 1 && (!task_.config.sliding_window ||
                                                    *task_.config.sliding_window >= task_.length);
@@ -284,7 +274,6 @@ private:
   at::Tensor grad_head_;
   at::Tensor logits_;
   std::int64_t chunk_ = 0;
-  at::Tensor attended_;
   std::unique_ptr<Attention> attention_;
   std::string attention_name_;
 };

@@ -19,21 +19,18 @@ struct Mark {
 // The first match counts: names of attention kernels hold "cutlass". Kernels of our own carry the
 // namespace of their library (fg::optim).
 constexpr std::array marks{
-    Mark{"memcpy", "copy"},          Mark{"memset", "copy"},
-    Mark{"flash", "attention"},      Mark{"fmha", "attention"},
-    Mark{"sdpa", "attention"},       Mark{"attention", "attention"},
-    Mark{"cudnn", "attention"},      Mark{"adafactor", "optimizer"},
-    Mark{"adamw", "optimizer"},      Mark{"optim", "optimizer"},
-    Mark{"sgd", "optimizer"},
-    Mark{"cross_entropy", "loss"},   Mark{"softmax", "loss"},
-    Mark{"gemm", "gemm"},            Mark{"gemv", "gemm"},
-    Mark{"cutlass", "gemm"},         Mark{"nvjet", "gemm"},
-    Mark{"splitk", "gemm"},          Mark{"xmma", "gemm"},
+    Mark{"memcpy", "copy"},     Mark{"memset", "copy"},         Mark{"flash", "attention"},
+    Mark{"fmha", "attention"},  Mark{"sdpa", "attention"},      Mark{"attention", "attention"},
+    Mark{"cudnn", "attention"}, Mark{"adafactor", "optimizer"}, Mark{"adamw", "optimizer"},
+    Mark{"optim", "optimizer"}, Mark{"sgd", "optimizer"},       Mark{"cross_entropy", "loss"},
+    Mark{"softmax", "loss"},    Mark{"gemm", "gemm"},           Mark{"gemv", "gemm"},
+    Mark{"cutlass", "gemm"},    Mark{"nvjet", "gemm"},          Mark{"splitk", "gemm"},
+    Mark{"xmma", "gemm"},
 };
 constexpr std::string_view other = "elementwise";
-constexpr std::array phases{std::string_view{"gemm"},      std::string_view{"attention"}, other,
-                            std::string_view{"loss"},      std::string_view{"optimizer"},
-                            std::string_view{"copy"}};
+constexpr std::array phases{
+    std::string_view{"gemm"}, std::string_view{"attention"}, other,
+    std::string_view{"loss"}, std::string_view{"optimizer"}, std::string_view{"copy"}};
 
 }  // namespace
 

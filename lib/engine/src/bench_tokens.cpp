@@ -13,8 +13,8 @@ std::vector<std::int64_t> BenchTokens::draw_lengths() {
   for (std::int64_t row = 0; row < task_.rows; ++row) {
     std::set<std::int64_t> cuts{task_.length};
     while (static_cast<std::int64_t>(cuts.size()) < std::min(task_.documents, task_.length))
-      cuts.insert(1 + static_cast<std::int64_t>(random_() %
-                                                static_cast<std::uint64_t>(task_.length - 1)));
+      cuts.insert(
+          1 + static_cast<std::int64_t>(random_() % static_cast<std::uint64_t>(task_.length - 1)));
     std::int64_t begin = 0;
     for (const std::int64_t cut : cuts) {
       lengths.push_back(cut - begin);

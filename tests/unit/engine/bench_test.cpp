@@ -31,8 +31,8 @@ TEST(BenchPhases, SumsWorkAndCountsTheTimeInWhichThereWasNone) {
                                               {"gemm", 4'250, 5'000}};
   const auto phases = engine::phases_of(spans);
   const std::vector<std::pair<std::string, double>> expected{
-      {"gemm", 2.75e-6}, {"attention", 0}, {"elementwise", 0.25e-6}, {"loss", 0},
-      {"optimizer", 0},  {"copy", 0.5e-6}, {"idle", 1e-6}};
+      {"gemm", 2.75e-6}, {"attention", 0}, {"elementwise", 0.25e-6}, {"loss", 0}, {"optimizer", 0},
+      {"copy", 0.5e-6},  {"idle", 1e-6}};
   ASSERT_EQ(phases.size(), expected.size());
   for (std::size_t index = 0; index < expected.size(); ++index) {
     EXPECT_EQ(phases[index].first, expected[index].first);
