@@ -103,21 +103,18 @@ private:
     return value;
   }
 
-  at::Device device() {
-    const std::string word = text(arguments_, "devices");
-    at::Device chosen = at::kCPU;
-    if (word.find(',') != std::string::npos)
-      mistake("--devices " + word + ": a bench has one device");
-    else
-      attempt([&] { chosen = device::choose_device(word, 0); });
-    return chosen;
-  }
-
   engine::BenchTask read_common() {
     engine::BenchTask task;
-    task.device = device();
+    const std::string devices = text(arguments_, "devices");
     const std::string dtype = text(arguments_, "dtype");
-    attempt([&] { task.type = infer::parse_type(dtype, "--dtype", task.device); });
+    if (devices.find(',') != std::string::npos)
+      mistake("--devices " + devices + ": a bench has one device");
+    else
+      attempt([&] {
+        const infer::Placement placement = infer::place(devices, dtype);
+        task.device = placement.device;
+        task.type = placement.type;
+      });
     if (dtype == "float16") mistake("--dtype float16: training is in float32 or bfloat16");
     task.optimizer = {{"type", text(arguments_, "optimizer")}, {"lr", 1e-5}};
     attempt([&] { optim::read_options(task.optimizer, "--optimizer"); });
