@@ -63,7 +63,9 @@ public:
       : documents_(BenchTokens(task).draw_lengths()),
         options_(options_of(task.config)),
         heads_(split(qkv, task.config)),
-        grad_output_(grad_output.view(heads_.q.sizes())) {}
+        grad_output_(grad_output.view(heads_.q.sizes())) {
+    documents_.place_on(task.device);
+  }
 
   void forward() override {
     result_ = ops::attention_forward(heads_.q, heads_.k, heads_.v, documents_, options_);

@@ -10,8 +10,8 @@ namespace {
 /// Thread stacks, packed operands of matrix products and the heap's loose ends: measured
 /// (docs/performance.md), not derived.
 constexpr std::int64_t library_bytes = 48 << 20;
-/// Workspaces of cuBLAS and cuBLASLt.
-constexpr std::int64_t gpu_library_bytes = 64 << 20;
+/// The workspace of matrix products.
+constexpr std::int64_t gpu_library_bytes = 32 << 20;
 
 std::int64_t size_of(at::ScalarType type) {
   return static_cast<std::int64_t>(c10::elementSize(type));

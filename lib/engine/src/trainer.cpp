@@ -123,6 +123,7 @@ optim::StepReport Trainer::report_of(Flight& flight) const {
 void Trainer::settle() {
   Flight flight = std::move(flights_.front());
   flights_.pop_front();
+  const double begin = now();
   optim::StepReport report = report_of(flight);
   for (;;) {
     const bool is_bad = !std::isfinite(report.norm);
@@ -133,6 +134,7 @@ void Trainer::settle() {
            decision.message + "; the last checkpoint is untouched (docs/operations.md)");
     if (decision.action == optim::Action::proceed) {
       if (parts_.updater.keeps_gradients() && most_in_air_ == 0) parts_.updater.apply();
+      flight.seconds += now() - begin;
       return accept(flight, report);
     }
     // What was started behind a bad step has changed nothing and must begin anew.
@@ -160,6 +162,8 @@ void Trainer::accept(Flight& flight, const optim::StepReport& report) {
   state_.interval.work += flight.work;
   ++state_.interval.steps;
   timed_ += flight.work;
+  seconds_ += flight.seconds;
+  run_seconds_ += flight.seconds;
   last_lr_ = flight.lr;
   last_norm_ = report.norm;
   parts_.updater.finished(report.norm);
@@ -286,25 +290,19 @@ std::optional<RunEnd> Trainer::after_step() {
 RunEnd Trainer::run() {
   if (state_.step >= settings_.total_steps) return RunEnd::finished;
   for (;;) {
-    double begin = now();
-    const auto charge = [&] {
-      const double end = now();
-      seconds_ += end - begin;
-      run_seconds_ += end - begin;
-    };
-    flights_.push_back(launch(fetch()));
+    const double begin = now();
+    StepData data = fetch();
+    flights_.push_back(launch(std::move(data)));
+    flights_.back().seconds = now() - begin;
     while (!flights_.empty() && flights_.size() > (must_land() ? 0 : most_in_air_)) {
       settle();
-      charge();
       ++run_steps_;
       parts_.journal.step_done();
       if (const auto how = after_step()) {
         parts_.journal.finish();
         return *how;
       }
-      begin = now();
     }
-    charge();
   }
 }
 

@@ -35,6 +35,11 @@ std::vector<int> numbers_of(std::string_view words) {
   return numbers;
 }
 
+/// LibTorch's memory has no statistics before this.
+void start() {
+  at::globalContext().lazyInitDevice(at::kCUDA);
+}
+
 }  // namespace
 
 bool is_built_for_gpus() {
@@ -84,6 +89,7 @@ void use(c10::Device device) {
   if (device.is_cpu()) return;
   describe_gpu(device.index());
   c10::CachingAllocator::setAllocatorSettings("expandable_segments:True");
+  start();
   c10::cuda::set_device(device.index());
   // Sums of bfloat16 products stay in float32 to their end.
   at::globalContext().setAllowBF16ReductionCuBLAS(false);
@@ -102,6 +108,7 @@ std::string cuda_description() {
 
 Memory memory_of(c10::Device device) {
   if (device.is_cpu()) return {};
+  start();
   const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());
   Memory memory;
   memory.allocated = bytes_of(stats.allocated_bytes[0].current);
@@ -117,7 +124,9 @@ Memory memory_of(c10::Device device) {
 }
 
 void reset_peak(c10::Device device) {
-  if (device.is_cuda()) c10::cuda::CUDACachingAllocator::resetPeakStats(device.index());
+  if (device.is_cpu()) return;
+  start();
+  c10::cuda::CUDACachingAllocator::resetPeakStats(device.index());
 }
 
 void release_unused(c10::Device device) {
