@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include <ATen/ops/full.h>
 #include <gtest/gtest.h>
 
 #include <fg/base/error.hpp>
@@ -46,6 +47,26 @@ TEST(Clipping, LaggedTakesTheNormOfTheStepBefore) {
   Clipper resumed({2.0, ClipMode::lagged});
   resumed.restore(clipper.last_norm());
   EXPECT_EQ(resumed.factor(std::nullopt), clipper.factor(std::nullopt));
+}
+
+TEST(Clipping, IsTheSameFromTensorsInTheOrderOfNames) {
+  const std::vector<NamedSum> sums = {{"c", 3.0F}, {"a", 1e20F}, {"b", 8000.0F}};
+  at::Tensor squares = at::full({3}, 0.0, at::kFloat), order = at::full({3}, 0, at::kLong);
+  for (std::int64_t i = 0; i < 3; ++i) {
+    squares.data_ptr<float>()[i] = sums[static_cast<std::size_t>(i)].square_sum;
+    order.data_ptr<std::int64_t>()[i] = (i + 1) % 3;
+  }
+  const at::Tensor norm = at::full({1}, -1.0, at::kDouble),
+                   factor = at::full({1}, -1.0, at::kFloat);
+  NumericsFlag flag;
+  clip_on_device(squares, order, 2.0, norm, factor, flag);
+  EXPECT_EQ(norm.item<double>(), global_norm(sums));
+  EXPECT_EQ(factor.item<float>(), static_cast<float>(clip_factor(global_norm(sums), 2.0)));
+  EXPECT_FALSE(flag.raised());
+  squares.data_ptr<float>()[2] = INFINITY;
+  clip_on_device(squares, order, 2.0, norm, factor, flag);
+  EXPECT_TRUE(flag.raised());
+  EXPECT_EQ(factor.item<float>(), 1.0F);
 }
 
 TEST(Clipping, WithoutALimitNothingIsClipped) {
