@@ -1,7 +1,6 @@
 #include "command_line.hpp"
 
 #include <cstdio>
-#include <cstdlib>
 #include <limits>
 #include <sstream>
 
@@ -88,9 +87,7 @@ Mistakes unknown_words(const options::parsed_options& parsed,
 }  // namespace
 
 bool is_first_of_launch() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
-    if (const char* rank = std::getenv(name)) return std::string(rank) == "0";
-  return true;
+  return session::launched_rank().value_or("0") == "0";
 }
 
 std::optional<Arguments> parse_command_line(int argc, char** argv, const Program& program) {

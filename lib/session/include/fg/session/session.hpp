@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,10 @@ class PeerFailed : public Error {
 public:
   explicit PeerFailed(ExitCode code) : Error(code, "another rank failed") {}
 };
+
+/// The rank that a launcher (mpirun, srun) gave this process, known before MPI is started; nothing
+/// where it was started alone.
+std::optional<std::string> launched_rank();
 
 /// One MPI job, from MPI_Init_thread to MPI_Finalize. Started alone a program is one rank. Exactly
 /// one a process. All traffic runs on a duplicated communicator, so it never meets anybody else's.
