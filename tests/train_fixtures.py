@@ -41,13 +41,14 @@ def few_chats(tmp_path_factory):
     return file
 
 
-@pytest.fixture
-def train(programs, tmp_path):
+@pytest.fixture(scope="session")
+def train(programs, tmp_path_factory):
     """train(model, data, output, "key=value", …, options=[], env={}, code=0): one fg-train run."""
+    cache = tmp_path_factory.mktemp("tokens")
 
     def run(model, data, output, *settings, options=(), env=None, code=0, timeout=300):
         words = [programs / "fg-train", "-M", model, "--output-dir", output, *options]
-        for setting in (f"data.path={data}", f"data.cache={tmp_path / 'cache'}",
+        for setting in (f"data.path={data}", f"data.cache={cache}",
                         "lr_schedule.type=constant", *settings):
             words += ["--set", setting]
         done = subprocess.run([str(word) for word in words], capture_output=True, text=True,

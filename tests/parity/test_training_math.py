@@ -34,8 +34,22 @@ def rows(programs, chat_model, few_chats):
     return read
 
 
+def documents_by_length(rows):
+    """[(ids, targets), …] of the trained documents of each length: what PyTorch can take as one batch, in
+    which no document sees another."""
+    alike = {}
+    for row in rows:
+        begin = 0
+        for length in row["lengths"]:
+            ids, targets = (row[key][begin:begin + length] for key in ("ids", "targets"))
+            begin += length
+            if any(target >= 0 for target in targets):
+                alike.setdefault(length, []).append((ids, targets))
+    return alike.values()
+
+
 def torch_losses(hf, model_folder, steps, make_optimizer, lr_factor=lambda step: 1.0):
-    """Mean loss of the trained tokens at each step; every document runs alone, so nothing can leak."""
+    """Mean loss of the trained tokens at each step; no document sees another."""
     import torch
 
     torch.set_num_threads(1)
@@ -46,19 +60,13 @@ def torch_losses(hf, model_folder, steps, make_optimizer, lr_factor=lambda step:
     for step in steps:
         trained = sum(target >= 0 for row in step for target in row["targets"])
         total = 0.0
-        for row in step:
-            begin = 0
-            for length in row["lengths"]:
-                ids = torch.tensor([row["ids"][begin:begin + length]])
-                targets = torch.tensor(row["targets"][begin:begin + length])
-                begin += length
-                if not bool((targets >= 0).any()):
-                    continue
-                logits = model(ids).logits[0]
-                loss = torch.nn.functional.cross_entropy(logits, targets, ignore_index=-1,
-                                                         reduction="sum")
-                (loss / trained).backward()
-                total += loss.item()
+        for alike in documents_by_length(step):
+            ids, targets = (torch.tensor(part) for part in zip(*alike, strict=True))
+            logits = model(ids).logits
+            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(),
+                                                     ignore_index=-1, reduction="sum")
+            (loss / trained).backward()
+            total += loss.item()
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
