@@ -81,9 +81,8 @@ inline void expect_close(const at::Tensor& gpu, const at::Tensor& cpu, std::int6
   const at::Tensor ours = gpu.cpu().to(at::kDouble).contiguous();
   const at::Tensor theirs = cpu.to(at::kDouble).contiguous();
   const double relative = cpu.scalar_type() == at::kBFloat16 ? 0x1p-7 : 0x1p-20;
-  const double absolute =
-      0x1p-23 * (8 + std::sqrt(static_cast<double>(terms))) *
-      std::max(largest, theirs.abs().max().item<double>());
+  const double absolute = 0x1p-23 * (8 + std::sqrt(static_cast<double>(terms))) *
+                          std::max(largest, theirs.abs().max().item<double>());
   const double* const own = ours.data_ptr<double>();
   const double* const wanted = theirs.data_ptr<double>();
   std::int64_t bad = 0;

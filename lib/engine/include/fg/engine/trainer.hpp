@@ -106,7 +106,7 @@ private:
     StepData data;
     double lr = 0;
     Work work;
-    double seconds = 0;         // that its launch and the wait for its numbers took
+    double seconds = 0;        // that its launch and the wait for its numbers took
     device::Readback numbers;  // [Σ of losses, norm, 1 where not finite] float64
   };
 
