@@ -1,0 +1,135 @@
+#include <algorithm>
+
+#include <fg/base/error.hpp>
+#include <fg/base/failpoint.hpp>
+#include <fg/schedule/passes.hpp>
+
+#include "slots.hpp"
+
+namespace fg::schedule {
+namespace {
+
+/// The send that follows a compute action, if its result leaves the rank.
+bool leaves_rank(const Shape& shape, const Action& action, Action& send) {
+  const auto [op, stage, microbatch] = action;
+  if (op == Op::forward && stage + 1 < shape.stages && shape.crosses(stage, stage + 1))
+    send = {Op::send_activation, stage, microbatch};
+  else if (op == Op::backward_input && stage > 0 && shape.crosses(stage, stage - 1))
+    send = {Op::send_gradient, stage, microbatch};
+  else
+    return false;
+  return true;
+}
+
+/// `plan` with `added` behind the last `op` of each stage.
+Plan behind_last(const Plan& plan, Op op, Op added) {
+  Plan result = plan;
+  for (Program& program : result.programs) {
+    std::vector<bool> is_last(program.size());
+    std::vector<bool> seen(static_cast<std::size_t>(plan.shape.stages));
+    for (std::size_t i = program.size(); i-- > 0;) {
+      if (program[i].op != op || seen[program[i].stage]) continue;
+      seen[program[i].stage] = is_last[i] = true;
+    }
+    Program longer;
+    for (std::size_t i = 0; i < program.size(); ++i) {
+      longer.push_back(program[i]);
+      if (is_last[i]) longer.push_back({added, program[i].stage, whole_stage});
+    }
+    program = std::move(longer);
+  }
+  return result;
+}
+
+void append(Plan& plan, Op op, int stage) {
+  plan.programs[plan.shape.rank_of_stage[stage]].push_back({op, stage, whole_stage});
+}
+
+}  // namespace
+
+std::vector<Placed> run_in_slots(const Plan& compute) {
+  const Shape& shape = compute.shape;
+  std::vector<Placed> run;
+  std::vector<bool> done(shape.index_count());
+  std::vector<std::size_t> next(compute.programs.size());
+  const auto is_done = [&](const Action& needed) { return done[shape.index(needed)]; };
+  for (std::size_t begin = 0, slot = 0;; ++slot, begin = run.size()) {
+    for (int rank = 0; rank < shape.ranks; ++rank) {
+      const Program& program = compute.programs[rank];
+      if (next[rank] == program.size()) continue;
+      const Action& action = program[next[rank]];
+      if (!std::ranges::all_of(prerequisites(shape, action), is_done)) continue;
+      run.push_back({static_cast<int>(slot), rank, action});
+      ++next[rank];
+    }
+    if (run.size() == begin) return run;
+    for (std::size_t i = begin; i < run.size(); ++i) done[shape.index(run[i].action)] = true;
+  }
+}
+
+Plan with_transfers(const Plan& compute) {
+  const Shape& shape = compute.shape;
+  FG_CHECK(!shape.transfers && !shape.reductions && !shape.tied && !shape.updates);
+  Plan plan = compute;
+  plan.shape.transfers = true;
+  for (Program& program : plan.programs) program.clear();
+  const bool send_first = fault_planted("schedule.send_before_compute");
+  std::size_t placed = 0;
+  for (const Placed& step : run_in_slots(compute)) {
+    Program& own = plan.programs[step.rank];
+    own.push_back(step.action);
+    ++placed;
+    Action send;
+    if (!leaves_rank(shape, step.action, send)) continue;
+    own.push_back(send);
+    if (send_first) std::swap(own.back(), own[own.size() - 2]);
+    const Action receive = counterpart(shape, send).value();
+    plan.programs[shape.rank_of(receive)].push_back(receive);
+  }
+  std::size_t all = 0;
+  for (const Program& program : compute.programs) all += program.size();
+  FG_CHECK(placed == all);
+  return plan;
+}
+
+Plan with_reductions(const Plan& plan) {
+  FG_CHECK(!plan.shape.reductions && !plan.shape.tied && !plan.shape.updates);
+  Plan result = behind_last(plan, Op::backward_weight, Op::reduce_gradients);
+  result.shape.reductions = true;
+  return result;
+}
+
+Plan with_tied_exchange(const Plan& plan) {
+  FG_CHECK(!plan.shape.tied && !plan.shape.updates);
+  Plan result = plan;
+  result.shape.tied = true;
+  if (result.shape.tied_ends_cross()) {
+    append(result, Op::exchange_tied, 0);
+    append(result, Op::exchange_tied, plan.shape.stages - 1);
+  }
+  return result;
+}
+
+Plan with_updates(const Plan& plan, UpdateTime time) {
+  const Shape& shape = plan.shape;
+  FG_CHECK(!shape.updates);
+  const bool at_once = time == UpdateTime::at_once && !shape.reductions;
+  Plan result = at_once ? behind_last(plan, Op::backward_weight, Op::update) : plan;
+  result.shape.updates = true;
+  for (int stage = shape.stages - 1; stage >= 0 && !at_once; --stage)
+    append(result, Op::update, stage);
+  if (shape.tied) append(result, Op::update_tied, 0);
+  if (shape.tied_ends_cross()) append(result, Op::update_tied, shape.stages - 1);
+  return result;
+}
+
+Plan compute_only(const Plan& plan) {
+  Plan result = plan;
+  Shape& shape = result.shape;
+  shape.transfers = shape.reductions = shape.tied = shape.updates = false;
+  for (Program& program : result.programs)
+    std::erase_if(program, [](const Action& action) { return !is_compute(action.op); });
+  return result;
+}
+
+}  // namespace fg::schedule
