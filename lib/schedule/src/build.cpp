@@ -64,7 +64,8 @@ Program one_forward_one_backward(const Request& request, const Shape& shape, int
   Program program;
   Writer stage(program, rank, count);
   const int too_many = fault_planted("schedule.too_many_live") ? 1 : 0;
-  const int warmup = std::min(shape.ranks - 1 - rank + extra_behind(request, rank) + too_many, count);
+  const int warmup =
+      std::min(shape.ranks - 1 - rank + extra_behind(request, rank) + too_many, count);
   while (stage.forwards() < warmup) stage.forward();
   while (stage.forwards() < count) {
     stage.forward();
@@ -151,11 +152,16 @@ Program zero_bubble_v(const Shape& shape, int rank) {
 
 Program program_of(const Request& request, const Shape& shape, int rank) {
   switch (request.kind) {
-    case Kind::gpipe: return gpipe(shape, rank);
-    case Kind::one_forward_one_backward: return one_forward_one_backward(request, shape, rank, 0);
-    case Kind::zero_bubble_h1: return one_forward_one_backward(request, shape, rank, rank);
-    case Kind::interleaved: return interleaved(request, shape, rank);
-    case Kind::zero_bubble_v: return zero_bubble_v(shape, rank);
+    case Kind::gpipe:
+      return gpipe(shape, rank);
+    case Kind::one_forward_one_backward:
+      return one_forward_one_backward(request, shape, rank, 0);
+    case Kind::zero_bubble_h1:
+      return one_forward_one_backward(request, shape, rank, rank);
+    case Kind::interleaved:
+      return interleaved(request, shape, rank);
+    case Kind::zero_bubble_v:
+      return zero_bubble_v(shape, rank);
   }
   return {};
 }
@@ -237,10 +243,14 @@ int live_limit(const Request& request, int rank) {
   const int extra = extra_behind(request, rank);
   const int count = request.microbatches;
   switch (request.kind) {
-    case Kind::gpipe: return count;
-    case Kind::one_forward_one_backward: return std::min(request.ranks - rank + extra, count);
-    case Kind::zero_bubble_h1: return std::min(request.ranks + extra, count);
-    case Kind::zero_bubble_v: return 2 * std::min(request.ranks, count);
+    case Kind::gpipe:
+      return count;
+    case Kind::one_forward_one_backward:
+      return std::min(request.ranks - rank + extra, count);
+    case Kind::zero_bubble_h1:
+      return std::min(request.ranks + extra, count);
+    case Kind::zero_bubble_v:
+      return 2 * std::min(request.ranks, count);
     case Kind::interleaved: {
       const int chunks = stages_of(request) / request.ranks;
       return std::min(interleaved_warmup(request, chunks, rank) + 1, chunks * count);

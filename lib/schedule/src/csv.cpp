@@ -75,8 +75,8 @@ public:
   }
 
   [[noreturn]] void refuse(const Cell& cell, const std::string& what) const {
-    fail(ExitCode::data, name_ + ":" + std::to_string(line_) + ":" + std::to_string(cell.column) +
-                             ": " + what);
+    fail(ExitCode::data,
+         name_ + ":" + std::to_string(line_) + ":" + std::to_string(cell.column) + ": " + what);
   }
 
   int number(const Cell& cell, std::int64_t least, std::int64_t most) const {

@@ -17,7 +17,9 @@ namespace {
 class Ranks {
 public:
   Ranks(const Plan& plan, int capacity)
-      : plan_(plan), capacity_(static_cast<std::size_t>(capacity)), at_(plan.programs.size()),
+      : plan_(plan),
+        capacity_(static_cast<std::size_t>(capacity)),
+        at_(plan.programs.size()),
         done_(plan.shape.index_count()) {}
 
   /// Runs until no rank can move.

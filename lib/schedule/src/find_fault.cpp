@@ -11,7 +11,9 @@ namespace {
 
 using Fault = std::optional<std::string>;
 
-std::string on_rank(int rank) { return " on rank " + std::to_string(rank); }
+std::string on_rank(int rank) {
+  return " on rank " + std::to_string(rank);
+}
 
 bool in_range(const Shape& shape, const Action& action) {
   if (action.stage < 0 || action.stage >= shape.stages) return false;
@@ -82,8 +84,7 @@ Channels channels(const Plan& plan, bool as_sender) {
       if (!other) continue;
       const int peer = shape.rank_of(*other);
       const bool both_ways = action.op == Op::exchange_tied;
-      if (as_sender && (both_ways || is_send(action.op)))
-        result[{rank, peer}].push_back(action);
+      if (as_sender && (both_ways || is_send(action.op))) result[{rank, peer}].push_back(action);
       if (!as_sender && (both_ways || is_receive(action.op)))
         result[{peer, rank}].push_back(*other);
     }
@@ -128,14 +129,20 @@ bool belongs(const Shape& shape, Op op, int stage) {
   switch (op) {
     case Op::forward:
     case Op::backward_input:
-    case Op::backward_weight: return true;
+    case Op::backward_weight:
+      return true;
     case Op::send_activation:
-    case Op::recv_gradient: return to_next;
+    case Op::recv_gradient:
+      return to_next;
     case Op::recv_activation:
-    case Op::send_gradient: return from_before;
-    case Op::reduce_gradients: return shape.reductions;
-    case Op::exchange_tied: return is_end && shape.tied_ends_cross();
-    case Op::update: return shape.updates;
+    case Op::send_gradient:
+      return from_before;
+    case Op::reduce_gradients:
+      return shape.reductions;
+    case Op::exchange_tied:
+      return is_end && shape.tied_ends_cross();
+    case Op::update:
+      return shape.updates;
     case Op::update_tied:
       return shape.updates && shape.tied && (stage == 0 || (is_end && shape.tied_ends_cross()));
   }
@@ -148,8 +155,7 @@ Fault find_illegal(const Plan& plan) {
   const auto ranks = static_cast<std::size_t>(shape.ranks);
   if (plan.programs.size() != ranks || plan.live_limit.size() != ranks)
     return "programs for " + std::to_string(plan.programs.size()) + " ranks and limits for " +
-           std::to_string(plan.live_limit.size()) + ", where the plan has " +
-           std::to_string(ranks);
+           std::to_string(plan.live_limit.size()) + ", where the plan has " + std::to_string(ranks);
   for (int rank = 0; rank < shape.ranks; ++rank)
     for (const Action& action : plan.programs[rank]) {
       if (!in_range(shape, action) || !belongs(shape, action.op, action.stage))

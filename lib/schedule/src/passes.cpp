@@ -42,7 +42,7 @@ Plan behind_last(const Plan& plan, Op op, Op added) {
 }
 
 void append(Plan& plan, Op op, int stage) {
-  plan.programs[plan.shape.rank_of_stage[stage]].push_back({op, stage, whole_stage});
+  plan.programs[plan.shape.rank_of(stage)].push_back({op, stage, whole_stage});
 }
 
 }  // namespace
@@ -73,22 +73,30 @@ Plan with_transfers(const Plan& compute) {
   Plan plan = compute;
   plan.shape.transfers = true;
   for (Program& program : plan.programs) program.clear();
-  const bool send_first = fault_planted("schedule.send_before_compute");
-  std::size_t placed = 0;
-  for (const Placed& step : run_in_slots(compute)) {
-    Program& own = plan.programs[step.rank];
-    own.push_back(step.action);
-    ++placed;
+  const std::vector<Placed> run = run_in_slots(compute);
+  const auto add_computing = [&](const Placed& step) {
+    plan.programs[step.rank].push_back(step.action);
+  };
+  const auto add_transfer = [&](const Placed& step) {
     Action send;
-    if (!leaves_rank(shape, step.action, send)) continue;
-    own.push_back(send);
-    if (send_first) std::swap(own.back(), own[own.size() - 2]);
+    if (!leaves_rank(shape, step.action, send)) return;
+    plan.programs[step.rank].push_back(send);
     const Action receive = counterpart(shape, send).value();
     plan.programs[shape.rank_of(receive)].push_back(receive);
+  };
+  // What a slot computes is sent at its end: a receive stands behind what its rank does meanwhile.
+  const bool send_first = fault_planted("schedule.send_before_compute");
+  for (auto slot = run.begin(); slot != run.end();) {
+    const auto end =
+        std::find_if(slot, run.end(), [&](const Placed& step) { return step.slot != slot->slot; });
+    if (send_first) std::for_each(slot, end, add_transfer);
+    std::for_each(slot, end, add_computing);
+    if (!send_first) std::for_each(slot, end, add_transfer);
+    slot = end;
   }
   std::size_t all = 0;
   for (const Program& program : compute.programs) all += program.size();
-  FG_CHECK(placed == all);
+  FG_CHECK(run.size() == all);
   return plan;
 }
 

@@ -51,10 +51,18 @@ std::vector<Action> before_whole_stage(const Shape& shape, const Action& action)
 
 }  // namespace
 
-bool is_compute(Op op) { return op <= Op::backward_weight; }
-bool is_send(Op op) { return op == Op::send_activation || op == Op::send_gradient; }
-bool is_receive(Op op) { return op == Op::recv_activation || op == Op::recv_gradient; }
-bool is_whole_stage(Op op) { return op >= Op::reduce_gradients; }
+bool is_compute(Op op) {
+  return op <= Op::backward_weight;
+}
+bool is_send(Op op) {
+  return op == Op::send_activation || op == Op::send_gradient;
+}
+bool is_receive(Op op) {
+  return op == Op::recv_activation || op == Op::recv_gradient;
+}
+bool is_whole_stage(Op op) {
+  return op >= Op::reduce_gradients;
+}
 
 std::string to_string(const Action& action) {
   std::string text = std::to_string(action.stage);
@@ -81,10 +89,9 @@ std::optional<Action> parse_action(std::string_view text) {
 std::size_t Shape::index(const Action& action) const {
   constexpr int first_whole = static_cast<int>(Op::reduce_gradients);
   const int op = static_cast<int>(action.op);
-  const int place =
-      is_whole_stage(action.op)
-          ? (first_whole * microbatches + op - first_whole) * stages + action.stage
-          : (op * stages + action.stage) * microbatches + action.microbatch;
+  const int place = is_whole_stage(action.op)
+                        ? (first_whole * microbatches + op - first_whole) * stages + action.stage
+                        : (op * stages + action.stage) * microbatches + action.microbatch;
   return static_cast<std::size_t>(place);
 }
 
@@ -108,7 +115,7 @@ std::optional<std::string> find_shape_fault(const Shape& shape) {
            " stages, where the plan has " + number(shape.stages);
   std::vector<bool> used(static_cast<std::size_t>(shape.ranks));
   for (int stage = 0; stage < shape.stages; ++stage) {
-    const int rank = shape.rank_of_stage[stage];
+    const int rank = shape.rank_of(stage);
     if (rank < 0 || rank >= shape.ranks)
       return "stage " + number(stage) + " is placed on rank " + number(rank) + " of " +
              number(shape.ranks);
@@ -133,24 +140,36 @@ std::vector<Action> prerequisites(const Shape& shape, const Action& action) {
       return {{Op::forward, stage, microbatch},
               crosses(stage + 1) ? Action{Op::recv_gradient, stage, microbatch}
                                  : Action{Op::backward_input, stage + 1, microbatch}};
-    case Op::backward_weight: return {{Op::backward_input, stage, microbatch}};
-    case Op::send_activation: return {{Op::forward, stage, microbatch}};
-    case Op::recv_activation: return {{Op::send_activation, stage - 1, microbatch}};
-    case Op::send_gradient: return {{Op::backward_input, stage, microbatch}};
-    case Op::recv_gradient: return {{Op::send_gradient, stage + 1, microbatch}};
-    default: return before_whole_stage(shape, action);
+    case Op::backward_weight:
+      return {{Op::backward_input, stage, microbatch}};
+    case Op::send_activation:
+      return {{Op::forward, stage, microbatch}};
+    case Op::recv_activation:
+      return {{Op::send_activation, stage - 1, microbatch}};
+    case Op::send_gradient:
+      return {{Op::backward_input, stage, microbatch}};
+    case Op::recv_gradient:
+      return {{Op::send_gradient, stage + 1, microbatch}};
+    default:
+      return before_whole_stage(shape, action);
   }
 }
 
 std::optional<Action> counterpart(const Shape& shape, const Action& action) {
   const auto [op, stage, microbatch] = action;
   switch (op) {
-    case Op::send_activation: return Action{Op::recv_activation, stage + 1, microbatch};
-    case Op::recv_activation: return Action{Op::send_activation, stage - 1, microbatch};
-    case Op::send_gradient: return Action{Op::recv_gradient, stage - 1, microbatch};
-    case Op::recv_gradient: return Action{Op::send_gradient, stage + 1, microbatch};
-    case Op::exchange_tied: return Action{op, stage == 0 ? shape.stages - 1 : 0, microbatch};
-    default: return {};
+    case Op::send_activation:
+      return Action{Op::recv_activation, stage + 1, microbatch};
+    case Op::recv_activation:
+      return Action{Op::send_activation, stage - 1, microbatch};
+    case Op::send_gradient:
+      return Action{Op::recv_gradient, stage - 1, microbatch};
+    case Op::recv_gradient:
+      return Action{Op::send_gradient, stage + 1, microbatch};
+    case Op::exchange_tied:
+      return Action{op, stage == 0 ? shape.stages - 1 : 0, microbatch};
+    default:
+      return {};
   }
 }
 

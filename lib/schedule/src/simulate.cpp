@@ -9,7 +9,9 @@
 namespace fg::schedule {
 namespace {
 
-bool is_whole(const Link& link) { return link.bytes_per_second >= 0 && link.latency_s >= 0; }
+bool is_whole(const Link& link) {
+  return link.bytes_per_second >= 0 && link.latency_s >= 0;
+}
 
 bool is_whole(const StageCost& cost) {
   return cost.forward >= 0 && cost.backward_input >= 0 && cost.backward_weight >= 0 &&
@@ -31,7 +33,9 @@ void check_input(const Shape& shape, const Costs& costs, const Network& network)
 }
 
 /// What keeps a rank from computing anything else meanwhile.
-bool occupies(Op op) { return is_compute(op) || op == Op::update || op == Op::update_tied; }
+bool occupies(Op op) {
+  return is_compute(op) || op == Op::update || op == Op::update_tied;
+}
 
 /// An action that ends at a time.
 struct End {
@@ -48,10 +52,17 @@ struct End {
 class Simulation {
 public:
   Simulation(const Plan& plan, const Costs& costs, const Network& network)
-      : plan_(plan), costs_(costs), network_(network), shape_(plan.shape),
-        done_(shape_.index_count()), issued_(shape_.index_count()), at_(plan.programs.size()),
-        computing_(plan.programs.size()), busy_(plan.programs.size()),
-        live_(plan.programs.size()), peak_live_(plan.programs.size()) {}
+      : plan_(plan),
+        costs_(costs),
+        network_(network),
+        shape_(plan.shape),
+        done_(shape_.index_count()),
+        issued_(shape_.index_count()),
+        at_(plan.programs.size()),
+        computing_(plan.programs.size()),
+        busy_(plan.programs.size()),
+        live_(plan.programs.size()),
+        peak_live_(plan.programs.size()) {}
 
   Forecast run() {
     for (int rank = 0; rank < shape_.ranks; ++rank) issue(rank, 0);
@@ -73,9 +84,8 @@ public:
 
 private:
   bool ready(const Action& action) const {
-    return std::ranges::all_of(prerequisites(shape_, action), [&](const Action& needed) {
-      return done_[shape_.index(needed)];
-    });
+    return std::ranges::all_of(prerequisites(shape_, action),
+                               [&](const Action& needed) { return done_[shape_.index(needed)]; });
   }
 
   void finish_at(double time, const Action& action) {
@@ -85,12 +95,18 @@ private:
   double cost(const Action& action) const {
     const StageCost& stage = costs_.stages[action.stage];
     switch (action.op) {
-      case Op::forward: return stage.forward;
-      case Op::backward_input: return stage.backward_input;
-      case Op::backward_weight: return stage.backward_weight;
-      case Op::reduce_gradients: return stage.reduce;
-      case Op::update: return stage.update;
-      default: return 0;
+      case Op::forward:
+        return stage.forward;
+      case Op::backward_input:
+        return stage.backward_input;
+      case Op::backward_weight:
+        return stage.backward_weight;
+      case Op::reduce_gradients:
+        return stage.reduce;
+      case Op::update:
+        return stage.update;
+      default:
+        return 0;
     }
   }
 
@@ -119,8 +135,7 @@ private:
     const double time = cost(action);
     busy_[rank] += is_compute(action.op) ? time : 0;
     computing_[rank] = true;
-    if (action.op == Op::forward)
-      peak_live_[rank] = std::max(peak_live_[rank], ++live_[rank]);
+    if (action.op == Op::forward) peak_live_[rank] = std::max(peak_live_[rank], ++live_[rank]);
     finish_at(now + time, action);
   }
 
@@ -158,7 +173,7 @@ private:
   void issue_neighbours(const End& end) {
     const int neighbour = end.action.stage + (end.action.op == Op::forward ? 1 : -1);
     if (!is_compute(end.action.op) || neighbour < 0 || neighbour >= shape_.stages) return;
-    issue(shape_.rank_of_stage[neighbour], end.time);
+    issue(shape_.rank_of(neighbour), end.time);
   }
 
   Forecast forecast() const {

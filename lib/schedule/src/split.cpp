@@ -12,15 +12,19 @@ namespace {
 
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
-bool is_cost(double value) { return std::isfinite(value) && value >= 0; }
+bool is_cost(double value) {
+  return std::isfinite(value) && value >= 0;
+}
 
 /// What a run of layers costs as a stage.
 class StageCosts {
 public:
   StageCosts(const ModelCost& model, const std::vector<int>& rank_of_stage,
              const std::vector<double>& rank_speed)
-      : model_(model), layers_(static_cast<int>(model.layers.size())),
-        stages_(static_cast<int>(rank_of_stage.size())), sums_(1, 0.0) {
+      : model_(model),
+        layers_(static_cast<int>(model.layers.size())),
+        stages_(static_cast<int>(rank_of_stage.size())),
+        sums_(1, 0.0) {
     check(rank_of_stage, rank_speed);
     for (const double layer : model.layers) sums_.push_back(sums_.back() + layer);
     for (const int rank : rank_of_stage)
@@ -55,8 +59,8 @@ private:
                                 " stages; each needs one");
     const auto ranks = static_cast<std::size_t>(*std::ranges::max_element(rank_of_stage)) + 1;
     if (!rank_speed.empty() && rank_speed.size() != ranks)
-      fail(ExitCode::usage, std::to_string(rank_speed.size()) + " speeds for " +
-                                std::to_string(ranks) + " ranks");
+      fail(ExitCode::usage,
+           std::to_string(rank_speed.size()) + " speeds for " + std::to_string(ranks) + " ranks");
     const bool costs_good = is_cost(model_.embedding) && is_cost(model_.head) &&
                             std::ranges::all_of(model_.layers, is_cost);
     const bool speeds_good = std::ranges::all_of(
@@ -103,7 +107,9 @@ std::vector<int> best_cut(const StageCosts& costs, double limit, Join join) {
 
 }  // namespace
 
-double Split::slowest() const { return *std::ranges::max_element(cost); }
+double Split::slowest() const {
+  return *std::ranges::max_element(cost);
+}
 
 double Split::balance() const {
   const double sum = std::accumulate(cost.begin(), cost.end(), 0.0);

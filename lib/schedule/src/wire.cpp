@@ -15,7 +15,9 @@ std::uint64_t segment_payload(const Framing& framing) {
   return static_cast<std::uint64_t>(framing.mtu - framing.ip_tcp_header);
 }
 
-std::uint64_t pieces(std::uint64_t whole, std::uint64_t piece) { return (whole + piece - 1) / piece; }
+std::uint64_t pieces(std::uint64_t whole, std::uint64_t piece) {
+  return (whole + piece - 1) / piece;
+}
 
 }  // namespace
 

@@ -98,12 +98,15 @@ TEST(Build, KeepsMoreMicrobatchesInFlightWhereAsked) {
             << to_string(kind) << " " << ranks << " " << extra;
       }
   EXPECT_EQ(extra_on_wires({0, 0, 1, 2}, 3), (std::vector<int>{0, 3, 3}));
-  expect_error(ExitCode::usage, "gpipe: it takes no extra warm-up",
-               [] { build({Kind::gpipe, 2, 4, 0, {1}}); });
-  expect_error(ExitCode::usage, "extra warm-up for 2 boundaries between 2 ranks",
-               [] { build({Kind::one_forward_one_backward, 2, 4, 0, {1, 1}}); });
-  expect_error(ExitCode::usage, "extra warm-up of -1",
-               [] { build({Kind::one_forward_one_backward, 2, 4, 0, {-1}}); });
+  expect_error(ExitCode::usage, "gpipe: it takes no extra warm-up", [] {
+    build({Kind::gpipe, 2, 4, 0, {1}});
+  });
+  expect_error(ExitCode::usage, "extra warm-up for 2 boundaries between 2 ranks", [] {
+    build({Kind::one_forward_one_backward, 2, 4, 0, {1, 1}});
+  });
+  expect_error(ExitCode::usage, "extra warm-up of -1", [] {
+    build({Kind::one_forward_one_backward, 2, 4, 0, {-1}});
+  });
 }
 
 TEST(Build, RefusesNumbersThatAreNone) {

@@ -13,7 +13,9 @@ using fg::test::all_kinds;
 using fg::test::compute_plan;
 using fg::test::full_plan;
 
-Plan small() { return with_transfers(compute_plan(Kind::one_forward_one_backward, 2, 3)); }
+Plan small() {
+  return with_transfers(compute_plan(Kind::one_forward_one_backward, 2, 3));
+}
 
 std::size_t place(const Plan& plan, int rank, const char* action) {
   const auto found = std::ranges::find(plan.programs[rank], *parse_action(action));
@@ -54,10 +56,11 @@ TEST(FindFault, FindsWhatStandsOnAWrongRank) {
 }
 
 TEST(FindFault, FindsWhatHasNoPlace) {
-  for (const Action& action : {Action{Op::forward, 2, 0}, Action{Op::forward, 0, 3},
-                               Action{Op::forward, 0}, Action{Op::update, 0},
-                               Action{Op::reduce_gradients, 0, 1}, Action{Op::recv_activation, 0, 0},
-                               Action{Op::send_activation, 1, 0}, Action{Op::forward, -1, 0}}) {
+  for (const Action& action :
+       {Action{Op::forward, 2, 0}, Action{Op::forward, 0, 3}, Action{Op::forward, 0},
+        Action{Op::update, 0}, Action{Op::reduce_gradients, 0, 1},
+        Action{Op::recv_activation, 0, 0}, Action{Op::send_activation, 1, 0},
+        Action{Op::forward, -1, 0}}) {
     Plan plan = small();
     plan.programs[0].push_back(action);
     expect_fault(plan, "has no place");
@@ -123,7 +126,8 @@ Plan by_hand(Kind kind, int ranks, int microbatches) {
     program.clear();
     for (const Action& action : compute.programs[rank]) {
       const auto [op, stage, microbatch] = action;
-      if (op == Op::forward && stage > 0) program.push_back({Op::recv_activation, stage, microbatch});
+      if (op == Op::forward && stage > 0)
+        program.push_back({Op::recv_activation, stage, microbatch});
       if (op == Op::backward_input && stage + 1 < ranks)
         program.push_back({Op::recv_gradient, stage, microbatch});
       program.push_back(action);
@@ -155,8 +159,8 @@ TEST(FindDeadlock, CountsWhatAChannelHolds) {
   const Program& sender = plan.programs[0];
   EXPECT_EQ(sender[1].op, Op::send_activation);
   Plan crossed = plan;  // each first sends what the other takes last
-  crossed.programs[1] = {{Op::recv_activation, 1, 2}, {Op::recv_activation, 1, 0},
-                         {Op::recv_activation, 1, 1}};
+  crossed.programs[1] = {
+      {Op::recv_activation, 1, 2}, {Op::recv_activation, 1, 0}, {Op::recv_activation, 1, 1}};
   EXPECT_NE(find_deadlock(crossed, 0), std::nullopt);
   EXPECT_NE(find_deadlock(crossed, 7), std::nullopt);
 }

@@ -33,7 +33,8 @@ std::string with(const std::string& old_part, const std::string& new_part) {
 
 TEST(PlanCsv, ComesBackAsItWas) {
   for (const Kind kind : all_kinds())
-    for (const Plan& plan : {compute_plan(kind, 3, 4), full_plan(kind, 3, 4), full_plan(kind, 1, 1)})
+    for (const Plan& plan :
+         {compute_plan(kind, 3, 4), full_plan(kind, 3, 4), full_plan(kind, 1, 1)})
       EXPECT_EQ(from_csv(to_csv(plan), "plan"), plan) << to_string(kind);
   EXPECT_EQ(to_csv(from_csv(good, "plan")), good);
 }

@@ -16,8 +16,8 @@
 
 #include "plans.hpp"
 
-// What people and other builds read: golden plans, and the drawings and tables of docs/schedules.md.
-// FG_UPDATE_GOLDEN=1 writes both anew.
+// What people and other builds read: golden plans, and the drawings and tables of
+// docs/schedules.md. FG_UPDATE_GOLDEN=1 writes both anew.
 namespace {
 
 using namespace fg::schedule;
@@ -25,7 +25,9 @@ using fg::test::all_kinds;
 using fg::test::compute_plan;
 using fg::test::full_plan;
 
-bool updating() { return std::getenv("FG_UPDATE_GOLDEN") != nullptr; }
+bool updating() {
+  return std::getenv("FG_UPDATE_GOLDEN") != nullptr;
+}
 
 std::string read(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -45,8 +47,8 @@ void expect_golden(const std::string& name, const Plan& plan) {
 
 TEST(GoldenPlans, AreBuiltAgain) {
   expect_golden("gpipe_2x3", full_plan(Kind::gpipe, 2, 3));
-  expect_golden("1f1b_2x4", with_updates(with_transfers(
-                                compute_plan(Kind::one_forward_one_backward, 2, 4))));
+  expect_golden("1f1b_2x4",
+                with_updates(with_transfers(compute_plan(Kind::one_forward_one_backward, 2, 4))));
   expect_golden("1f1b_4x8", compute_plan(Kind::one_forward_one_backward, 4, 8));
   expect_golden("interleaved_1f1b_2x3", full_plan(Kind::interleaved, 2, 3));
   expect_golden("zb_h1_3x4", full_plan(Kind::zero_bubble_h1, 3, 4));
@@ -103,7 +105,9 @@ double work_share(const Plan& plan, const StageCost& cost) {
 constexpr std::uint64_t row_bytes = 2048 * 4096 * 2;
 constexpr double row_operations = 2048 * 41.25e9;
 
-std::string drawing(Kind kind) { return "```text\n" + table(compute_plan(kind, 4, 8), 124) + "```\n"; }
+std::string drawing(Kind kind) {
+  return "```text\n" + table(compute_plan(kind, 4, 8), 124) + "```\n";
+}
 
 std::string summary() {
   std::string text =

@@ -19,8 +19,9 @@ TEST(Action, IsReadAsItIsWritten) {
 }
 
 TEST(Action, IsNotReadFromAnythingElse) {
-  for (const char* text : {"", "2", "F0", "2F", "2F0 ", " 2F0", "2f0", "2Q0", "2F-1", "-1F0", "02F0",
-                           "2F00", "2R0", "2X1", "99999999999F0", "2F99999999999", "2FF0", "2F0F"})
+  for (const char* text :
+       {"", "2", "F0", "2F", "2F0 ", " 2F0", "2f0", "2Q0", "2F-1", "-1F0", "02F0", "2F00", "2R0",
+        "2X1", "99999999999F0", "2F99999999999", "2FF0", "2F0F"})
     EXPECT_FALSE(parse_action(text)) << text;
 }
 
@@ -57,7 +58,8 @@ TEST(Prerequisites, CountMessagesOnlyWhereStagesLieApart) {
   shape.transfers = true;
   EXPECT_EQ(prerequisites(shape, {Op::forward, 1, 0})[0], (Action{Op::recv_activation, 1, 0}));
   EXPECT_EQ(prerequisites(shape, {Op::forward, 2, 0})[0], (Action{Op::forward, 1, 0}));
-  EXPECT_EQ(prerequisites(shape, {Op::backward_input, 1, 0})[1], (Action{Op::backward_input, 2, 0}));
+  EXPECT_EQ(prerequisites(shape, {Op::backward_input, 1, 0})[1],
+            (Action{Op::backward_input, 2, 0}));
 }
 
 TEST(Prerequisites, OfTheTiedUpdateAreBothEnds) {

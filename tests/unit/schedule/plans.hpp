@@ -9,8 +9,8 @@ namespace fg::test {
 
 inline const std::vector<schedule::Kind>& all_kinds() {
   static const std::vector<schedule::Kind> kinds = {
-      schedule::Kind::gpipe, schedule::Kind::one_forward_one_backward,
-      schedule::Kind::interleaved, schedule::Kind::zero_bubble_h1, schedule::Kind::zero_bubble_v};
+      schedule::Kind::gpipe, schedule::Kind::one_forward_one_backward, schedule::Kind::interleaved,
+      schedule::Kind::zero_bubble_h1, schedule::Kind::zero_bubble_v};
   return kinds;
 }
 

@@ -41,8 +41,8 @@ TEST(Simulate, GivesZeroBubbleH1TheTextbooksBubble) {
   EXPECT_NEAR(textbook_zero_bubble_h1(2, 16), 0.980, 5e-4);
 }
 
-// A rank waits only until the first microbatch reaches it, or since its part ends early: p - 1 slots
-// of half a stage each, half of ZB-H1's.
+// A rank waits only until the first microbatch reaches it, or since its part ends early: p - 1
+// slots of half a stage each, half of ZB-H1's.
 TEST(Simulate, GivesZeroBubbleVItsBubble) {
   for (const int ranks : {1, 2, 3, 4, 8})
     for (const int microbatches : {15, 16, 32})
@@ -150,14 +150,17 @@ TEST(Simulate, TakesTheSlowestStageForAll) {
 
 TEST(Simulate, RefusesWhatDoesNotFit) {
   const Plan plan = compute_plan(Kind::gpipe, 2, 1);
-  expect_error(ExitCode::usage, {"costs of stages: 1", "has 2"},
-               [&] { simulate(plan, {{StageCost{}}, 0, 0}); });
+  expect_error(ExitCode::usage, {"costs of stages: 1", "has 2"}, [&] {
+    simulate(plan, {{StageCost{}}, 0, 0});
+  });
   const Costs costs = even_costs(plan.shape, {1, 1, 1});
-  expect_error(ExitCode::usage, {"nodes of ranks: 3", "has 2"},
-               [&] { simulate(plan, costs, {{0, 0, 1}, {}, {}}); });
+  expect_error(ExitCode::usage, {"nodes of ranks: 3", "has 2"}, [&] {
+    simulate(plan, costs, {{0, 0, 1}, {}, {}});
+  });
   expect_error(ExitCode::usage, "at least 0", [&] { simulate(plan, costs, two_nodes(-1, 0)); });
-  expect_error(ExitCode::usage, "at least 0",
-               [&] { simulate(plan, even_costs(plan.shape, {1, -1, 1})); });
+  expect_error(ExitCode::usage, "at least 0", [&] {
+    simulate(plan, even_costs(plan.shape, {1, -1, 1}));
+  });
 }
 
 TEST(Simulate, RefusesAPlanThatDoesNotEnd) {

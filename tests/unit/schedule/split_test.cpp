@@ -93,14 +93,15 @@ TEST(SplitByCost, IsAsGoodAsTryingAll) {
 TEST(SplitByCost, RefusesWithBothNumbers) {
   expect_error(ExitCode::usage, "3 layers for 4 stages",
                [] { split_by_cost(model(3, 1), straight(4)); });
-  expect_error(ExitCode::usage, "3 speeds for 2 ranks",
-               [] { split_by_cost(model(3, 1), straight(2), {1, 1, 1}); });
+  expect_error(ExitCode::usage, "3 speeds for 2 ranks", [] {
+    split_by_cost(model(3, 1), straight(2), {1, 1, 1});
+  });
   expect_error(ExitCode::usage, "at least one stage", [] { split_by_cost(model(3, 1), {}); });
   expect_error(ExitCode::usage, "1025 layers", [] { split_by_cost(model(1025, 1), {0}); });
-  expect_error(ExitCode::usage, "speeds of more than 0",
-               [] { split_by_cost(model(3, 1), straight(2), {1, 0}); });
-  expect_error(ExitCode::usage, "costs must be",
-               [] { split_by_cost(model(3, -1), straight(2)); });
+  expect_error(ExitCode::usage, "speeds of more than 0", [] {
+    split_by_cost(model(3, 1), straight(2), {1, 0});
+  });
+  expect_error(ExitCode::usage, "costs must be", [] { split_by_cost(model(3, -1), straight(2)); });
   expect_error(ExitCode::usage, "costs must be", [] {
     split_by_cost(model(3, std::numeric_limits<double>::quiet_NaN()), straight(2));
   });

@@ -79,14 +79,20 @@ bool edit(Plan& plan, std::mt19937& random) {
   Program& program = plan.programs[below(plan.programs.size())];
   const std::size_t place = below(program.size());
   switch (random() % 4) {
-    case 0: program.erase(program.begin() + static_cast<std::ptrdiff_t>(place)); return true;
-    case 1: program.push_back(program[place]); return true;
+    case 0:
+      program.erase(program.begin() + static_cast<std::ptrdiff_t>(place));
+      return true;
+    case 1:
+      program.push_back(program[place]);
+      return true;
     case 2: {
       Action& action = program[place];
       action.stage = (action.stage + 1) % plan.shape.stages;
       return plan.shape.stages > 1;
     }
-    default: std::swap(program[place], program[below(program.size())]); return false;
+    default:
+      std::swap(program[place], program[below(program.size())]);
+      return false;
   }
 }
 
@@ -96,8 +102,8 @@ TEST(Sweep, EditedPlansAreRefusedOrRun) {
   int ran = 0;
   for (int i = 0; i < 3000; ++i) {
     const Kind kind = all_kinds()[random() % all_kinds().size()];
-    Plan plan = with_transfers(compute_plan(kind, 1 + static_cast<int>(random() % 4),
-                                            1 + static_cast<int>(random() % 6)));
+    Plan plan = with_transfers(
+        compute_plan(kind, 1 + static_cast<int>(random() % 4), 1 + static_cast<int>(random() % 6)));
     const Plan right = plan;
     const bool must_be_refused = edit(plan, random);
     const bool has_fault = find_fault(plan).has_value();

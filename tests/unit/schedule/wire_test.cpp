@@ -39,8 +39,9 @@ TEST(BytesOnWire, TakeOtherFramesAndMessageHeaders) {
 TEST(BytesOnWire, RefuseAnMtuWithoutRoom) {
   Framing framing;
   framing.mtu = 52;
-  expect_error(ExitCode::usage, "an MTU of 52 has no room",
-               [&] { bytes_on_wire({{0, 1, 1, 10}}, framing); });
+  expect_error(ExitCode::usage, "an MTU of 52 has no room", [&] {
+    bytes_on_wire({{0, 1, 1, 10}}, framing);
+  });
   expect_error(ExitCode::usage, "no room", [&] { payload_rate(1e9, framing); });
 }
 

@@ -31,8 +31,9 @@ struct Request {
   int microbatches = 1;
   /// 0: one a rank; ZBV two, interleaved `2 x ranks`.
   int stages = 0;
-  /// 1F1B and ZB-H1: so many microbatches more on their way between rank r and r + 1, which hides the
-  /// time that messages take on a slow wire; all ranks up to r hold their activations. Empty: none.
+  /// 1F1B and ZB-H1: so many microbatches more on their way between rank r and r + 1, which hides
+  /// the time that messages take on a slow wire; all ranks up to r hold their activations. Empty:
+  /// none.
   std::vector<int> extra_warmup;
 };
 

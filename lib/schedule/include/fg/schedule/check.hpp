@@ -17,10 +17,10 @@ namespace fg::schedule {
 /// - a rank that holds more activations than `Plan::live_limit`.
 std::optional<std::string> find_fault(const Plan& plan);
 
-/// Where the ranks wait for each other for ever, or nothing. Ranks do one action after the other and
-/// wait where they must; from one rank to another goes one queue that holds `capacity` messages:
-/// with 0 a send ends only with its receive. What stands no chance to run counts too. A plan that
-/// `find_fault` would refuse may be given.
+/// Where the ranks wait for each other for ever, or nothing. Ranks do one action after the other
+/// and wait where they must; from one rank to another goes one queue that holds `capacity`
+/// messages: with 0 a send ends only with its receive. What stands no chance to run counts too. A
+/// plan that `find_fault` would refuse may be given.
 std::optional<std::string> find_deadlock(const Plan& plan, int capacity);
 
 }  // namespace fg::schedule

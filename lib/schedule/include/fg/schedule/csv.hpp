@@ -19,9 +19,9 @@ namespace fg::schedule {
 ///     rank,1,1RA0,1F0,1B0,...
 std::string to_csv(const Plan& plan);
 
-/// Reads what `to_csv` writes; CRLF and empty cells at a line's end, as spreadsheets leave them, are
-/// taken. Error(data) "<name>:<line>:<column>: ..." for what is no plan at all, beyond the bounds of
-/// plan.hpp, or over 64 MiB; whether the plan is right is `find_fault`'s to say.
+/// Reads what `to_csv` writes; CRLF and empty cells at a line's end, as spreadsheets leave them,
+/// are taken. Error(data) "<name>:<line>:<column>: ..." for what is no plan at all, beyond the
+/// bounds of plan.hpp, or over 64 MiB; whether the plan is right is `find_fault`'s to say.
 Plan from_csv(std::string_view text, const std::string& name);
 
 }  // namespace fg::schedule

@@ -7,9 +7,10 @@ namespace fg::schedule {
 // Each pass takes a plan without fault and deadlock and gives one. Order: transfers, reductions,
 // tied exchange, updates; a pass that is given a plan out of this order throws Error(bug).
 
-/// Adds sends and receives wherever neighbouring stages lie on different ranks. A send stands behind
-/// what makes its tensor, and the sender places the receive in its peer's program: each program is a
-/// part of one valid sequential run, so they cannot lock up, however few messages a channel holds.
+/// Adds sends and receives wherever neighbouring stages lie on different ranks. A send stands
+/// behind what makes its tensor, and the sender places the receive in its peer's program: each
+/// program is a part of one valid sequential run, so they cannot lock up, however few messages a
+/// channel holds.
 Plan with_transfers(const Plan& compute);
 
 /// Adds R behind the last W of each stage, for data-parallel replicas.

@@ -64,9 +64,10 @@ struct Shape {
 
   /// Whether neighbouring stages lie on different ranks. If not, the engine hands tensors over
   /// without an action.
-  bool crosses(int stage, int other) const { return rank_of_stage[stage] != rank_of_stage[other]; }
+  bool crosses(int stage, int other) const { return rank_of(stage) != rank_of(other); }
   bool tied_ends_cross() const { return tied && crosses(0, stages - 1); }
-  int rank_of(const Action& action) const { return rank_of_stage[action.stage]; }
+  int rank_of(int stage) const { return rank_of_stage[static_cast<std::size_t>(stage)]; }
+  int rank_of(const Action& action) const { return rank_of(action.stage); }
   /// Where an action's facts lie in a table with an entry for each action there could be.
   std::size_t index(const Action& action) const;
   std::size_t index_count() const;

@@ -17,9 +17,9 @@ struct StageCost {
 };
 
 struct Costs {
-  std::vector<StageCost> stages;          // head and embedding are part of theirs
-  std::uint64_t boundary_bytes = 0;       // one activation, and one gradient of it
-  std::uint64_t tied_bytes = 0;           // what each end sends in X
+  std::vector<StageCost> stages;     // head and embedding are part of theirs
+  std::uint64_t boundary_bytes = 0;  // one activation, and one gradient of it
+  std::uint64_t tied_bytes = 0;      // what each end sends in X
 };
 
 /// The same cost for every stage, no bytes.
@@ -57,8 +57,8 @@ struct Forecast {
   double efficiency = 0;
 };
 
-/// Plays one step of a plan without fault and deadlock (Error(bug) if it does not end). A rank issues
-/// its actions in order; computing waits for what it needs, transfers go on beside it.
+/// Plays one step of a plan without fault and deadlock (Error(bug) if it does not end). A rank
+/// issues its actions in order; computing waits for what it needs, transfers go on beside it.
 /// Error(usage) if costs or nodes are not as many as stages and ranks, or a number is negative.
 Forecast simulate(const Plan& plan, const Costs& costs, const Network& network = {});
 

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
 namespace fg::schedule {
 
-/// What a model costs, in any unit: the embedding goes with the first stage, the head with the last.
+/// What a model costs, in any unit: the embedding goes with the first stage, the head with the
+/// last.
 struct ModelCost {
   double embedding = 0;
   std::vector<double> layers;
@@ -18,7 +20,10 @@ struct Split {
   std::vector<double> cost;      // of each stage, divided by its rank's speed
 
   int stages() const { return static_cast<int>(cost.size()); }
-  int layers(int stage) const { return first_layer[stage + 1] - first_layer[stage]; }
+  int layers(int stage) const {
+    const auto place = static_cast<std::size_t>(stage);
+    return first_layer[place + 1] - first_layer[place];
+  }
   double slowest() const;
   /// Mean over slowest stage: the share of the time that the split leaves the ranks busy.
   double balance() const;
