@@ -131,6 +131,15 @@ Plan with_updates(const Plan& plan, UpdateTime time) {
   return result;
 }
 
+Program forward_part(const Program& program) {
+  Program result;
+  for (const Action& action : program)
+    if (action.op == Op::forward || action.op == Op::send_activation ||
+        action.op == Op::recv_activation)
+      result.push_back(action);
+  return result;
+}
+
 Plan compute_only(const Plan& plan) {
   Plan result = plan;
   Shape& shape = result.shape;

@@ -73,6 +73,18 @@ TEST(Sweep, TheStepIsAsLongAsItsWorkAndHoldsNoMoreThanPromised) {
   });
 }
 
+TEST(Sweep, TheForwardsAloneDoNotLockUp) {
+  for_each_plan(6, 10, [](const Plan& compute) {
+    Plan plan = with_updates(with_tied_exchange(with_transfers(compute)));
+    for (Program& program : plan.programs) program = forward_part(program);
+    ASSERT_EQ(find_deadlock(plan, 0), std::nullopt) << named(plan);
+    std::size_t forwards = 0;
+    for (const Program& program : compute_only(plan).programs) forwards += program.size();
+    const Shape& shape = plan.shape;
+    ASSERT_EQ(forwards, static_cast<std::size_t>(shape.stages * shape.microbatches));
+  });
+}
+
 /// One random edit, as a careless hand makes it; says whether it must be a fault.
 bool edit(Plan& plan, std::mt19937& random) {
   const auto below = [&](std::size_t size) { return random() % size; };
