@@ -31,8 +31,8 @@ Plan with_updates(const Plan& plan, UpdateTime time = UpdateTime::at_once);
 /// F, B and W alone, everything else taken out again.
 Plan compute_only(const Plan& plan);
 
-/// The forwards of a rank's program and their messages alone, for evaluation: a part of a right plan,
-/// so it cannot lock up either.
+/// The forwards of a rank's program and their messages alone, for evaluation: a part of a right
+/// plan, so it cannot lock up either.
 Program forward_part(const Program& program);
 
 }  // namespace fg::schedule
