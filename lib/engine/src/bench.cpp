@@ -55,13 +55,6 @@ optim::Assignments assign(const BenchTask& task, const params::Layout& layout) {
   return optim::assign_groups(task.optimizer, {}, parameters);
 }
 
-std::vector<optim::OptimizerSet::Held> all_of(const optim::Assignments& assignments) {
-  std::vector<optim::OptimizerSet::Held> held;
-  for (const optim::Assignment& assignment : assignments.of_parameters)
-    held.push_back({assignment.parameter.name, optim::all_rows(assignment.parameter)});
-  return held;
-}
-
 /// The model and all that trains it.
 class Bench {
 public:
@@ -71,7 +64,7 @@ public:
         layout_(params::plan_layout(task.config, params::whole(task.config))),
         assignments_(assign(task, layout_)),
         model_(task.config, task.type, task.device),
-        optimizers_(assignments_, all_of(assignments_), task.device),
+        optimizers_(assignments_, task.device),
         clipper_({}),
         updater_(model_.parameters(), optimizers_, clipper_, std::nullopt),
         tokens_(task) {}
@@ -95,24 +88,12 @@ private:
                             .layout = layout_,
                             .type = task_.type,
                             .device = task_.device,
-                            .kept_layers = task_.config.layers,
                             .microbatch_tokens = task_.rows * task_.length,
                             .optimizer = assignments_};
-    if (task_.policy) {
-      if (*task_.policy != model::MemoryPolicy::keep) {
-        question.kept_layers = 0;
-        question.other_layers = *task_.policy;
-      }
-    } else {
-      const auto budget = static_cast<std::int64_t>(budget_);
-      while (question.kept_layers > 0 && forecast_memory(question).total() > budget)
-        --question.kept_layers;
-    }
-    result.kept_layers = question.kept_layers;
+    question.policies = choose_policies(question, task_.policy, budget_);
+    result.kept_layers = question.policies.kept;
     result.forecast = forecast_memory(question);
-    for (std::int64_t layer = 0; layer < task_.config.layers; ++layer)
-      model_.set_policy(
-          layer, layer < question.kept_layers ? model::MemoryPolicy::keep : question.other_layers);
+    model_.set_policies(question.policies);
   }
 
   Work step() {

@@ -41,9 +41,9 @@ MemoryForecast forecast_memory(const MemoryQuestion& question) {
   const auto saved = [&](model::MemoryPolicy policy) {
     return model::saved_bytes(question.config, question.type, policy, question.microbatch_tokens);
   };
-  const std::int64_t others = question.config.layers - question.kept_layers;
-  forecast.activations = question.kept_layers * saved(model::MemoryPolicy::keep) +
-                         others * saved(question.other_layers);
+  const std::int64_t others = question.config.layers - question.policies.kept;
+  forecast.activations = question.policies.kept * saved(model::MemoryPolicy::keep) +
+                         others * saved(question.policies.others);
   // As model::train_bytes has it, for layers of both kinds.
   const std::int64_t hidden =
       question.microbatch_tokens * question.config.hidden_size * size_of(question.type);
@@ -54,10 +54,25 @@ MemoryForecast forecast_memory(const MemoryQuestion& question) {
       layer, hidden + model::head_bytes(question.config, question.type, question.microbatch_tokens,
                                         question.device.type()));
   // Inputs on their way out and back.
-  if (question.other_layers == model::MemoryPolicy::offload && others > 0)
+  if (question.policies.others == model::MemoryPolicy::offload && others > 0)
     forecast.working += 4 * hidden;
   forecast.libraries = question.device.is_cuda() ? gpu_library_bytes : library_bytes;
   return forecast;
+}
+
+model::LayerPolicies choose_policies(MemoryQuestion question,
+                                     std::optional<model::MemoryPolicy> wanted,
+                                     std::uint64_t budget_bytes) {
+  using enum model::MemoryPolicy;
+  if (wanted == keep) return {.kept = question.config.layers};
+  if (wanted) return {.kept = 0, .others = *wanted};
+  const auto fits = [&] {
+    return forecast_memory(question).total() <= static_cast<std::int64_t>(budget_bytes);
+  };
+  question.policies = {.kept = question.config.layers};
+  while (question.policies.kept > 0 && !fits()) --question.policies.kept;
+  if (question.device.is_cuda() && !fits()) question.policies.others = offload;
+  return question.policies;
 }
 
 }  // namespace fg::engine

@@ -20,13 +20,6 @@
 namespace fg::engine {
 namespace {
 
-std::vector<optim::OptimizerSet::Held> all_of(const optim::Assignments& assignments) {
-  std::vector<optim::OptimizerSet::Held> held;
-  for (const optim::Assignment& assignment : assignments.of_parameters)
-    held.push_back({assignment.parameter.name, optim::all_rows(assignment.parameter)});
-  return held;
-}
-
 /// One run's objects, for as long as it lives.
 class Run {
 public:
@@ -36,12 +29,10 @@ public:
         plan_(plan),
         folder_(settings.output),
         model_(plan.config, plan.type, settings.device),
-        optimizers_(plan.assignments, all_of(plan.assignments), settings.device),
+        optimizers_(plan.assignments, settings.device),
         clipper_(settings.optimizer.clip),
         updater_(model_.parameters(), optimizers_, clipper_, plan.kept) {
-    for (std::int64_t layer = 0; layer < plan.config.layers; ++layer)
-      model_.set_policy(layer,
-                        layer < plan.kept_layers ? model::MemoryPolicy::keep : plan.other_layers);
+    model_.set_policies(plan.policies);
     for (const std::string& note : folder_.notes()) log::warning(note);
   }
 

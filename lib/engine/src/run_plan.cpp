@@ -58,22 +58,6 @@ void plan_optimizer(const RunSettings& settings, const Parameters& parameters, R
     log::warning("optimizer_groups: all parameters of '" + group + "' belong to earlier groups");
 }
 
-/// Sets how many layers keep their activations.
-void plan_layers(const ModelSettings& settings, MemoryQuestion& question) {
-  if (settings.policy) {
-    if (*settings.policy != model::MemoryPolicy::keep) question.kept_layers = 0;
-    if (*settings.policy == model::MemoryPolicy::offload)
-      question.other_layers = model::MemoryPolicy::offload;
-    return;
-  }
-  const auto budget =
-      static_cast<std::int64_t>(settings.budget_bytes.value_or(available_memory(question.device)));
-  const auto is_too_much = [&] { return forecast_memory(question).total() > budget; };
-  while (question.kept_layers > 0 && is_too_much()) --question.kept_layers;
-  if (question.device.is_cuda() && is_too_much())
-    question.other_layers = model::MemoryPolicy::offload;
-}
-
 void plan_gradients(const RunSettings& settings, const Parameters& parameters, RunPlan& plan) {
   const optim::GradientNeeds needs{.microbatches = static_cast<std::int64_t>(plan.microbatches),
                                    .clip = settings.optimizer.clip,
@@ -88,7 +72,7 @@ void plan_gradients(const RunSettings& settings, const Parameters& parameters, R
                           .layout = plan.layout,
                           .type = plan.type,
                           .device = settings.device,
-                          .kept_layers = plan.config.layers,
+                          .policies = {.kept = plan.config.layers},
                           .microbatch_tokens = tokens,
                           .microbatches = needs.microbatches,
                           .kept = std::nullopt,
@@ -100,9 +84,10 @@ void plan_gradients(const RunSettings& settings, const Parameters& parameters, R
                                       available - std::min(available, others));
     question.kept = plan.kept;
   }
-  plan_layers(settings.model, question);
-  plan.kept_layers = question.kept_layers;
-  plan.other_layers = question.other_layers;
+  question.policies =
+      choose_policies(question, settings.model.policy,
+                      settings.model.budget_bytes.value_or(available_memory(settings.device)));
+  plan.policies = question.policies;
   plan.memory = forecast_memory(question);
 }
 

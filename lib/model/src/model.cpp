@@ -60,9 +60,10 @@ void Model::set_policy(MemoryPolicy policy) {
   for (DecoderBlock& layer : layers_) layer.set_policy(policy, parking_.get());
 }
 
-void Model::set_policy(std::int64_t layer, MemoryPolicy policy) {
-  FG_CHECK(layer >= part_.first_layer && layer < part_.last_layer);
-  layers_[static_cast<std::size_t>(layer - part_.first_layer)].set_policy(policy, parking_.get());
+void Model::set_policies(const LayerPolicies& policies) {
+  for (std::size_t index = 0; index < layers_.size(); ++index)
+    layers_[index].set_policy(policies.of(part_.first_layer + static_cast<std::int64_t>(index)),
+                              parking_.get());
 }
 
 Batch Model::make_batch(std::span<const std::int64_t> ids, std::span<const std::int64_t> lengths,

@@ -18,7 +18,17 @@ bool is_allowed_cut(const Optimizer& optimizer, const Parameter& parameter, RowR
          (end % unit == 0 || end == whole);
 }
 
+std::vector<OptimizerSet::Held> all_of(const Assignments& model) {
+  std::vector<OptimizerSet::Held> held;
+  for (const Assignment& assignment : model.of_parameters)
+    held.push_back({assignment.parameter.name, all_rows(assignment.parameter)});
+  return held;
+}
+
 }  // namespace
+
+OptimizerSet::OptimizerSet(const Assignments& model, at::Device device)
+    : OptimizerSet(model, all_of(model), device) {}
 
 OptimizerSet::OptimizerSet(const Assignments& model, std::span<const Held> held,
                            at::Device device) {

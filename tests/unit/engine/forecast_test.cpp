@@ -25,7 +25,7 @@ struct Case {
   MemoryQuestion question() const {
     return {.config = config,
             .layout = layout,
-            .kept_layers = config.layers,
+            .policies = {.kept = config.layers},
             .microbatch_tokens = 100,
             .optimizer = optimizer};
   }
@@ -43,11 +43,8 @@ TEST(Forecast, CountsWhatParametersGradientsAndStateReallyTake) {
     weights += static_cast<std::int64_t>(parameters.fused(index).nbytes());
   EXPECT_EQ(forecast.weights, weights);
   EXPECT_EQ(forecast.gradients, params::Gradients(parameters, at::kFloat).kept_bytes());
-  std::vector<optim::OptimizerSet::Held> held;
-  for (const auto& each : the.optimizer.of_parameters)
-    held.push_back({each.parameter.name, optim::all_rows(each.parameter)});
   EXPECT_EQ(forecast.optimizer,
-            static_cast<std::int64_t>(optim::OptimizerSet(the.optimizer, held).state_bytes()));
+            static_cast<std::int64_t>(optim::OptimizerSet(the.optimizer).state_bytes()));
 }
 
 TEST(Forecast, NeedsOnlyTheLargestTensorWhereGradientsAreNotKept) {
@@ -71,12 +68,43 @@ TEST(Forecast, FallsWithEachLayerThatKeepsLess) {
   const Case the;
   MemoryQuestion question = the.question();
   std::int64_t before = forecast_memory(question).activations;
-  for (question.kept_layers = the.config.layers - 1; question.kept_layers >= 0;
-       --question.kept_layers) {
+  for (question.policies.kept = the.config.layers - 1; question.policies.kept >= 0;
+       --question.policies.kept) {
     const std::int64_t now = forecast_memory(question).activations;
     EXPECT_LT(now, before);
     before = now;
   }
+}
+
+TEST(ChoosePolicies, TakesTheOneThatIsWantedForAllLayers) {
+  const Case the;
+  const auto kept = choose_policies(the.question(), model::MemoryPolicy::keep, 0);
+  EXPECT_EQ(kept.kept, the.config.layers);
+  const auto parked = choose_policies(the.question(), model::MemoryPolicy::offload, 0);
+  EXPECT_EQ(parked.kept, 0);
+  EXPECT_EQ(parked.of(0), model::MemoryPolicy::offload);
+}
+
+TEST(ChoosePolicies, KeepsAsMuchAsTheBudgetHoldsAndNoMore) {
+  const Case the;
+  MemoryQuestion question = the.question();
+  for (std::int64_t layers = 0; layers <= the.config.layers; ++layers) {
+    question.policies = {.kept = layers};
+    const auto budget = static_cast<std::uint64_t>(forecast_memory(question).total());
+    EXPECT_EQ(choose_policies(question, {}, budget).kept, layers);
+  }
+}
+
+TEST(ChoosePolicies, OffloadsOnAGpuAloneWhereCheckpointingIsTooMuch) {
+  const Case the;
+  MemoryQuestion question = the.question();
+  EXPECT_EQ(choose_policies(question, {}, 1).others, model::MemoryPolicy::checkpoint);
+  question.device = at::Device(at::kCUDA, 0);
+  EXPECT_EQ(choose_policies(question, {}, 1).others, model::MemoryPolicy::offload);
+  question.policies = {};
+  const std::int64_t checkpointed = forecast_memory(question).total();
+  EXPECT_EQ(choose_policies(question, {}, static_cast<std::uint64_t>(checkpointed)).others,
+            model::MemoryPolicy::checkpoint);
 }
 
 TEST(Forecast, IsTheSumOfItsParts) {

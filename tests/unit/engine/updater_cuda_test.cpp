@@ -41,20 +41,13 @@ optim::Assignments assignments_of(const params::Layout& layout, const std::strin
   return optim::assign_groups({{"type", type}, {"lr", 1e-2}}, {}, parameters);
 }
 
-std::vector<optim::OptimizerSet::Held> all_of(const optim::Assignments& assignments) {
-  std::vector<optim::OptimizerSet::Held> held;
-  for (const auto& each : assignments.of_parameters)
-    held.push_back({each.parameter.name, optim::all_rows(each.parameter)});
-  return held;
-}
-
 /// A small model with its optimizer on one device.
 struct Trial {
   explicit Trial(at::Device device, const std::string& type, std::optional<at::ScalarType> kept,
                  optim::ClipOptions clip = {})
       : model((device::use(device), config()), at::kBFloat16, device),
         assignments(assignments_of(model.parameters().layout(), type)),
-        optimizers(assignments, all_of(assignments), device),
+        optimizers(assignments, device),
         clipper(clip),
         updater(model.parameters(), optimizers, clipper, kept) {
     params::initialise(model.parameters(), 3, 0.05);

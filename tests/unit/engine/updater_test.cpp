@@ -19,13 +19,6 @@ optim::Assignments assignments_of(const params::Layout& layout, at::ScalarType t
   return optim::assign_groups(settings, {}, parameters);
 }
 
-std::vector<optim::OptimizerSet::Held> all_of(const optim::Assignments& assignments) {
-  std::vector<optim::OptimizerSet::Held> held;
-  for (const auto& each : assignments.of_parameters)
-    held.push_back({each.parameter.name, optim::all_rows(each.parameter)});
-  return held;
-}
-
 /// A tiny model with its optimizer, stepped over a fixed text.
 struct Trial {
   explicit Trial(std::optional<at::ScalarType> kept, optim::ClipOptions clip = {},
@@ -33,7 +26,7 @@ struct Trial {
       : model(test::tiny_config(family), at::kFloat),
         assignments(assignments_of(model.parameters().layout(), at::kFloat,
                                    {{"type", std::string("adamw")}, {"lr", 1e-2}})),
-        optimizers(assignments, all_of(assignments)),
+        optimizers(assignments),
         clipper(clip),
         updater(model.parameters(), optimizers, clipper, kept) {
     params::initialise(model.parameters(), 3, 0.2);

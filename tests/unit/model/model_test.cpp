@@ -89,7 +89,7 @@ TEST(Model, GivesTheSameBitsUnderEveryMemoryPolicy) {
       const Numbers ids = some_ids(40);
       const Numbers lengths{12, 1, 27};
       const Result kept = train(model, ids, lengths, 1.0 / 37);
-      model.set_policy(1, MemoryPolicy::checkpoint);
+      model.set_policies({.kept = 1, .others = MemoryPolicy::checkpoint});
       const Result mixed = train(model, ids, lengths, 1.0 / 37);
       model.set_policy(MemoryPolicy::checkpoint);
       const Result replayed = train(model, ids, lengths, 1.0 / 37);

@@ -21,8 +21,7 @@ struct MemoryQuestion {
   const params::Layout& layout;
   at::ScalarType type = at::kFloat;
   at::Device device = at::kCPU;
-  std::int64_t kept_layers = 0;  // that keep their activations; the others have `other_layers`
-  model::MemoryPolicy other_layers = model::MemoryPolicy::checkpoint;
+  model::LayerPolicies policies = {};
   std::int64_t microbatch_tokens = 0;       // of the longest microbatch
   std::int64_t microbatches = 1;            // of one step on this rank
   std::optional<at::ScalarType> kept = {};  // the gradient buffer, if any
@@ -46,5 +45,11 @@ struct MemoryForecast {
 };
 
 MemoryForecast forecast_memory(const MemoryQuestion& question);
+
+/// One policy for all layers; or where none is wanted, as many layers that keep as fit into so many
+/// bytes, the others checkpointing, or on a GPU offloading where even that is too much.
+model::LayerPolicies choose_policies(MemoryQuestion question,
+                                     std::optional<model::MemoryPolicy> wanted,
+                                     std::uint64_t budget_bytes);
 
 }  // namespace fg::engine

@@ -37,8 +37,7 @@ struct RunPlan {
   double lr = 0;  // the optimizer's, after scaling
   std::unique_ptr<optim::LrSchedule> schedule;
   std::optional<at::ScalarType> kept;  // the gradient buffer's type
-  std::int64_t kept_layers = 0;        // that keep their activations
-  model::MemoryPolicy other_layers = model::MemoryPolicy::checkpoint;
+  model::LayerPolicies policies;
   MemoryForecast memory;
   TrainerSettings trainer;  // its total_steps is 0 where the data is not known
 

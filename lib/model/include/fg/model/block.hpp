@@ -17,6 +17,14 @@ enum class MemoryPolicy : std::uint8_t {
   offload,     // the same, and the input waits in host memory
 };
 
+/// The policies of all layers: the first `kept` of the model keep, the others have theirs.
+struct LayerPolicies {
+  std::int64_t kept = 0;
+  MemoryPolicy others = MemoryPolicy::checkpoint;
+
+  MemoryPolicy of(std::int64_t layer) const { return layer < kept ? MemoryPolicy::keep : others; }
+};
+
 /// A piece of the model whose backward pass is cut in two, so that a schedule may run the halves
 /// apart. Activations are [tokens, hidden], contiguous. A block holds no state of a microbatch:
 /// that is in `saved`, one for each block and microbatch in flight.

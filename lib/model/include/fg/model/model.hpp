@@ -44,9 +44,8 @@ public:
   const params::Part& part() const noexcept { return part_; }
   params::Parameters& parameters() noexcept { return *parameters_; }
   const params::Parameters& parameters() const noexcept { return *parameters_; }
-  /// Of every layer, or of one (its number in the whole model).
   void set_policy(MemoryPolicy policy);
-  void set_policy(std::int64_t layer, MemoryPolicy policy);
+  void set_policies(const LayerPolicies& policies);
 
   /// Packs a microbatch, on the model's device; the host does not wait for it. `lengths` are the
   /// documents', in order; `targets[t]` is the token row t predicts, or negative where it is not

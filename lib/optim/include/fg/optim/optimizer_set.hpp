@@ -41,6 +41,8 @@ public:
 
   /// `held` names what lies here; cuts must be at multiples of the optimizers' row_unit.
   OptimizerSet(const Assignments& model, std::span<const Held> held, at::Device device = at::kCPU);
+  /// All rows of all parameters.
+  explicit OptimizerSet(const Assignments& model, at::Device device = at::kCPU);
   OptimizerSet(const OptimizerSet&) = delete;
   OptimizerSet& operator=(const OptimizerSet&) = delete;
 
