@@ -6,6 +6,7 @@
 
 #include <fg/base/error.hpp>
 #include <fg/device/device.hpp>
+#include <fg/device/errors.hpp>
 #include <fg/device/memory.hpp>
 #include <fg/device/profile.hpp>
 #include <fg/device/timer.hpp>
@@ -165,7 +166,8 @@ private:
 BenchResult run_bench(const BenchTask& task) {
   device::use(task.device);
   device::release_unused(task.device);  // of an earlier bench
-  return Bench(task).run();
+  return device::translating_errors("Take fewer or shorter rows, or --policy checkpoint.",
+                                    [&] { return Bench(task).run(); });
 }
 
 }  // namespace fg::engine

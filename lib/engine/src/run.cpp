@@ -5,6 +5,7 @@
 #include <fg/checkpoint/reader.hpp>
 #include <fg/checkpoint/run_folder.hpp>
 #include <fg/device/device.hpp>
+#include <fg/device/errors.hpp>
 #include <fg/device/memory.hpp>
 #include <fg/engine/checkpoint_io.hpp>
 #include <fg/engine/process_memory.hpp>
@@ -201,7 +202,13 @@ RunEnd run(session::Session& session, const RunSettings& settings, RunPlan& plan
   FG_CHECK(plan.train != nullptr && plan.steps != nullptr);
   device::use(settings.device);
   device::set_deterministic(settings.deterministic);
-  return Run(session, settings, plan).train();
+  const std::uint64_t available = available_memory(settings.device);
+  if (static_cast<std::uint64_t>(plan.memory.total()) > available)
+    log::warning("the run is forecast to need " +
+                 format_bytes(static_cast<std::uint64_t>(plan.memory.total())) + ", and " +
+                 format_bytes(available) + " are free");
+  return device::translating_errors(device::advice_for_training,
+                                    [&] { return Run(session, settings, plan).train(); });
 }
 
 }  // namespace fg::engine

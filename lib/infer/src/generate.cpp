@@ -6,6 +6,7 @@
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
 #include <fg/base/units.hpp>
+#include <fg/device/errors.hpp>
 
 #include "text_output.hpp"
 
@@ -100,7 +101,9 @@ at::Tensor Generator::run(std::span<const std::int32_t> ids, const GenerateHooks
   while (!ids.empty()) {
     if (hooks.interrupted && hooks.interrupted()) return {};
     const auto now = ids.first(std::min(chunk, ids.size()));
-    logits = model_.next_logits(std::vector<std::int64_t>(now.begin(), now.end()), cache_);
+    logits = device::translating_errors("--devices cpu takes the machine's memory.", [&] {
+      return model_.next_logits(std::vector<std::int64_t>(now.begin(), now.end()), cache_);
+    });
     seen_.insert(seen_.end(), now.begin(), now.end());
     ids = ids.subspan(now.size());
   }

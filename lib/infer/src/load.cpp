@@ -12,6 +12,7 @@
 #include <fg/base/json.hpp>
 #include <fg/base/units.hpp>
 #include <fg/device/device.hpp>
+#include <fg/device/errors.hpp>
 #include <fg/params/weights.hpp>
 #include <fg/store/model_weights.hpp>
 
@@ -77,9 +78,11 @@ model::Model load_model(const fs::path& folder, const Placement& placement) {
       arch::parse_model_config(read_json(folder / config_file), config_name);
   store::ModelWeights weights(folder);
   device::use(placement.device);
-  model::Model model(config, placement.type, placement.device);
-  params::load(weights, config, folder.string(), model.parameters());
-  return model;
+  return device::translating_errors("--devices cpu takes the machine's memory.", [&] {
+    model::Model model(config, placement.type, placement.device);
+    params::load(weights, config, folder.string(), model.parameters());
+    return model;
+  });
 }
 
 data::ChatEncoder load_encoder(const fs::path& folder, const fs::path& chat_template) {
