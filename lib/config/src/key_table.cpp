@@ -61,7 +61,7 @@ void add_training(std::vector<Key>& table) {
           .unset("no limit"),
       FG_KEY(train.seed, "of data order, new weights and stochastic rounding"),
       FG_KEY(train.output_dir, "run folder").unset("model.path"),
-      FG_KEY(train.deterministic, "the same bits every time on CUDA too, about 8 % slower"),
+      FG_KEY(train.deterministic, "the same bits every time on a GPU too, by slower kernels"),
 
       FG_KEY(parallel.pipeline, "ranks of a pipeline").least(1).unset("ranks ÷ parallel.data"),
       FG_KEY(parallel.data, "replicas").least(1).unset("ranks ÷ parallel.pipeline"),
