@@ -30,7 +30,8 @@ TEST(DeviceErrors, NameALostGpuByItsOwnCode) {
 }
 
 TEST(DeviceErrors, LeaveOthersAsTheyAre) {
-  EXPECT_THROW(translating_errors("", [] { throw std::runtime_error("other"); }), std::runtime_error);
+  EXPECT_THROW(translating_errors("", [] { throw std::runtime_error("other"); }),
+               std::runtime_error);
   test::expect_error(ExitCode::data, "ours",
                      [] { translating_errors("", [] { fail(ExitCode::data, "ours"); }); });
   EXPECT_EQ(translating_errors("", [] { return 3; }), 3);

@@ -12,9 +12,9 @@ inline constexpr std::string_view advice_for_training =
     "train.microbatch_size or train.seq_len; optimizer.type adafactor or adamw4bit; one microbatch "
     "a step, which needs no gradient buffer (--dry-run shows the parts)";
 
-/// Throws what LibTorch threw as an Error that a user can act on: Error(usage) with the advice where
-/// a GPU's memory was not enough, Error(rank_lost) where the GPU or its driver failed. Anything else
-/// is thrown on as it is.
+/// Throws what LibTorch threw as an Error that a user can act on: Error(usage) with the advice
+/// where a GPU's memory was not enough, Error(rank_lost) where the GPU or its driver failed.
+/// Anything else is thrown on as it is.
 [[noreturn]] void rethrow(std::exception_ptr thrown, std::string_view advice);
 
 /// Runs `body`, whose errors go through rethrow.
