@@ -15,9 +15,11 @@ namespace {
 MPI_Comm world = MPI_COMM_NULL;
 
 /// A process alone needs no daemon that would start others, and no network. To begin without saves
-/// it half a second with Open MPI 4. What the user has set holds.
+/// it half a second with Open MPI 4. Nor a folder for talk with others: all processes alone would
+/// share one path, and one that ends removes it while another begins. What the user has set holds.
 void begin_alone() {
   ::setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+  ::setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
   ::setenv("OMPI_MCA_pml", "ob1", 0);
 }
 
