@@ -1,12 +1,13 @@
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <numeric>
 
+#include <mpi.h>
 #include <unistd.h>
 
+#include <fg/session/mpi_check.hpp>
 #include <fg/session/session.hpp>
-
-#include "mpi_check.hpp"
 
 namespace fg::session {
 namespace {

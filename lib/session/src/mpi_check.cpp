@@ -1,16 +1,14 @@
-#pragma once
-
 #include <array>
 #include <string>
 
 #include <mpi.h>
 
 #include <fg/base/error.hpp>
+#include <fg/session/mpi_check.hpp>
 
 namespace fg::session {
 
-/// Every MPI call of this library goes through here: `mpi_check(MPI_Barrier(comm), "MPI_Barrier")`.
-inline void mpi_check(int status, const char* call) {
+void mpi_check(int status, const char* call) {
   if (status == MPI_SUCCESS) return;
   std::array<char, MPI_MAX_ERROR_STRING> text{};
   int length = 0;
