@@ -1,0 +1,67 @@
+#include "waiting.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <thread>
+
+#include <fg/base/error.hpp>
+
+#include "describe.hpp"
+
+namespace fg::comm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+/// A wait is short as a rule; one that is not leaves the core to the ranks it waits for.
+void pause_after(Clock::duration idle) {
+  if (idle < 1ms)
+    std::this_thread::yield();
+  else
+    std::this_thread::sleep_for(idle < 100ms ? 20us : 200us);
+}
+
+}  // namespace
+
+void Waiting::until_done(std::span<const std::unique_ptr<Transfer>> transfers) const {
+  std::size_t moved = 0;
+  auto last_move = Clock::now();
+  auto last_check = last_move;
+  while (true) {
+    bool is_done = true;
+    std::size_t moved_now = 0;
+    for (const auto& transfer : transfers) {
+      is_done = transfer->advance() && is_done;
+      moved_now += transfer->moved();
+    }
+    if (is_done) return;
+    const auto now = Clock::now();
+    if (moved_now != moved) last_move = now;
+    moved = moved_now;
+    const double idle = std::chrono::duration<double>(now - last_move).count();
+    if (idle > shared_.timeout_s) give_up(transfers, idle);
+    if (shared_.options.while_waiting && now - last_check > 50ms) {
+      shared_.options.while_waiting();
+      last_check = now;
+    }
+    pause_after(now - last_move);
+  }
+}
+
+void Waiting::give_up(std::span<const std::unique_ptr<Transfer>> transfers, double seconds) const {
+  std::vector<int> missing;
+  for (const auto& transfer : transfers)
+    if (!transfer->advance()) missing.push_back(transfer->world_peer());
+  std::sort(missing.begin(), missing.end());
+  missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", seconds);
+  fail(ExitCode::hang, describe(operation_) + ": rank " + std::to_string(shared_.world_rank) +
+                           " has waited " + text + " s for " + describe_ranks(missing) +
+                           ", more than comm.timeout_s allows");
+}
+
+}  // namespace fg::comm
