@@ -64,7 +64,7 @@ void Pending::wait() {
 
 std::unique_ptr<Communicator> Communicator::connect(session::Session& session, Options options) {
   FG_CHECK(options.timeout_s > 0);
-  FG_CHECK(options.piece_bytes > 0 && options.piece_bytes <= INT32_MAX);
+  FG_CHECK(options.piece_bytes > 0 && options.piece_bytes <= 64 << 20);
   std::vector<int> all(static_cast<std::size_t>(session.size()));
   for (std::size_t r = 0; r < all.size(); ++r) all[r] = static_cast<int>(r);
   auto transport =

@@ -14,14 +14,15 @@ namespace fg::comm {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using namespace std::chrono_literals;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
 
 /// A wait is short as a rule; one that is not leaves the core to the ranks it waits for.
 void pause_after(Clock::duration idle) {
-  if (idle < 1ms)
+  if (idle < milliseconds(1))
     std::this_thread::yield();
   else
-    std::this_thread::sleep_for(idle < 100ms ? 20us : 200us);
+    std::this_thread::sleep_for(microseconds(idle < milliseconds(100) ? 20 : 200));
 }
 
 }  // namespace
@@ -43,7 +44,7 @@ void Waiting::until_done(std::span<const std::unique_ptr<Transfer>> transfers) c
     moved = moved_now;
     const double idle = std::chrono::duration<double>(now - last_move).count();
     if (idle > shared_.timeout_s) give_up(transfers, idle);
-    if (shared_.options.while_waiting && now - last_check > 50ms) {
+    if (shared_.options.while_waiting && now - last_check > milliseconds(50)) {
       shared_.options.while_waiting();
       last_check = now;
     }

@@ -22,8 +22,9 @@ constexpr int group_tag = 1;
 constexpr int first_user_tag = 2;
 static_assert(first_user_tag + user_tags - 1 <= 32767);  // the least that MPI promises
 
-// A sum goes through the ranks in blocks of so many bytes, which bounds what it needs besides.
-constexpr std::int64_t block_bytes = std::int64_t{64} << 20;
+// A sum goes through the ranks in blocks of so many bytes a rank, which bounds what it needs
+// besides and keeps it in the cache (blocks of 16 MiB took twice as long on two ranks: measured).
+constexpr std::int64_t block_bytes = 1 << 20;
 
 /// Elements [begin, begin + count).
 struct Part {
@@ -179,7 +180,7 @@ void MpiTransport::all_reduce_sum(const at::Tensor& mine, const at::Tensor& sum,
   const at::Tensor flat_sum = sum.view({-1});
   const auto element = std::max<std::int64_t>(mine.element_size(), sum.element_size());
   const std::int64_t most =
-      std::max<std::int64_t>(size_, std::min(block_bytes, piece_bytes_) / element);
+      std::max<std::int64_t>(size_, std::min(block_bytes * size_, piece_bytes_) / element);
   Part block;
   do {  // once for an empty tensor too: all ranks meet
     block.count = std::min(most, flat.numel() - block.begin);
