@@ -1,8 +1,6 @@
 """A save that dies or fails in whatever system call: the previous checkpoint is still whole and chosen, or
-the new one is. The n-th call of each kind is made to kill the process, or to fail: for every n where
-they are few and with FG_SWEEP=full, for eight of them in an everyday run."""
+the new one is. The n-th call of each kind is made to kill the process, or to fail, for every n."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -106,17 +104,14 @@ def assert_next_save_cleans_up(server, run):
 
 
 def calls_to_hit(server, before, tmp_path, rule):
-    """The numbers of the calls that an untouched save makes: all of few calls and with FG_SWEEP=full, else
-    eight of them from the first to the last. Of few calls, one left out may be the only one that matters."""
+    """The numbers of the calls that an untouched save makes."""
     run = shutil.copytree(before, tmp_path / "untouched", symlinks=True)
     trace = tmp_path / "untouched-trace"
     code, said = server.save(run, 3, f"{rule}:when=60000", trace)
     assert code == 0, said
     count = sum("resumed" not in line and "(" in line for line in trace.read_text().splitlines())
     assert count > 0, "no such call was made"
-    if count <= 16 or os.environ.get("FG_SWEEP") == "full":
-        return list(range(1, count + 1))
-    return sorted({1 + round(part * (count - 1) / 7) for part in range(8)})
+    return range(1, count + 1)
 
 
 def each_call(server, before, tmp_path, rule):
