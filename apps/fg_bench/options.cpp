@@ -5,6 +5,7 @@
 
 #include <boost/program_options/value_semantic.hpp>
 
+#include <fg/app/arguments.hpp>
 #include <fg/base/error.hpp>
 #include <fg/device/device.hpp>
 #include <fg/infer/load.hpp>
@@ -20,7 +21,7 @@ using app::text;
 
 void add_options(app::Program& program) {
   namespace po = boost::program_options;
-  const auto word = [] { return po::value<std::string>(); };
+  using app::word;
   const auto number = [] { return po::value<std::int64_t>(); };
   auto add = program.own.add_options();
   add("shape", word()->default_value("7b"),
@@ -64,34 +65,33 @@ public:
     if (given(arguments_, "sweep")) {
       for (const char* name : {"shape", "rows", "length", "policy", "budget-gib", "profile"})
         if (given(arguments_, name) && !arguments_[name].defaulted())
-          mistake("--" + std::string(name) + " does not go with --sweep, which has its own");
-      if (mistakes_.empty())
+          mistakes_.add("--" + std::string(name) + " does not go with --sweep, which has its own");
+      if (!mistakes_.any())
         for (const SweepRow& row : sweep()) options.rows.push_back(row_of(row, common));
     } else {
       attempt([&] { options.rows.push_back(own_row(common)); });
     }
-    if (!mistakes_.empty()) fail(ExitCode::usage, mistakes_);
+    mistakes_.throw_if_any();
     return options;
   }
 
 private:
-  void mistake(const std::string& what) { mistakes_ += (mistakes_.empty() ? "" : "\n") + what; }
-
+  /// A mistake of the command line is one of several; a file that cannot be read ends it at once.
   template <typename Parse>
   void attempt(const Parse& parse) {
     try {
       parse();
     } catch (const Error& error) {
       if (error.code() != ExitCode::usage) throw;
-      mistake(error.what());
+      mistakes_.add(error.what());
     }
   }
 
   std::int64_t number(const char* name, std::int64_t least, std::int64_t most) {
     const auto value = arguments_[name].as<std::int64_t>();
     if (value < least || value > most)
-      mistake("--" + std::string(name) + " " + std::to_string(value) + ": expected " +
-              std::to_string(least) + " to " + std::to_string(most));
+      mistakes_.add("--" + std::string(name) + " " + std::to_string(value) + ": expected " +
+                    std::to_string(least) + " to " + std::to_string(most));
     return value;
   }
 
@@ -99,7 +99,7 @@ private:
     if (!given(arguments_, name)) return std::nullopt;
     const auto value = arguments_[name].as<double>();
     if (!std::isfinite(value) || value <= 0 || value > 1e6)
-      mistake("--" + std::string(name) + ": expected a number above 0");
+      mistakes_.add("--" + std::string(name) + ": expected a number above 0");
     return value;
   }
 
@@ -108,14 +108,14 @@ private:
     const std::string devices = text(arguments_, "devices");
     const std::string dtype = text(arguments_, "dtype");
     if (devices.find(',') != std::string::npos)
-      mistake("--devices " + devices + ": a bench has one device");
+      mistakes_.add("--devices " + devices + ": a bench has one device");
     else
       attempt([&] {
         const infer::Placement placement = infer::place(devices, dtype);
         task.device = placement.device;
         task.type = placement.type;
       });
-    if (dtype == "float16") mistake("--dtype float16: training is in float32 or bfloat16");
+    if (dtype == "float16") mistakes_.add("--dtype float16: training is in float32 or bfloat16");
     task.optimizer = {{"type", text(arguments_, "optimizer")}, {"lr", 1e-5}};
     attempt([&] { optim::read_options(task.optimizer, "--optimizer"); });
     task.profiles = given(arguments_, "phases");
@@ -127,7 +127,7 @@ private:
   }
 
   void read_device(Options& options, at::Device device) {
-    if (device.is_cuda() && mistakes_.empty())
+    if (device.is_cuda() && !mistakes_.any())
       options.device = device::describe_gpu(device.index()).name;
     else
       options.device = "CPU";
@@ -170,10 +170,10 @@ private:
     row.task.rows = number("rows", 1, 1 << 16);
     row.task.length = number("length", 2, 1 << 22);
     if (row.task.documents > row.task.length)
-      mistake("--documents is more than --length has tokens");
+      mistakes_.add("--documents is more than --length has tokens");
     if (const auto gib = positive("budget-gib")) {
       row.task.budget_bytes = bytes_of(*gib);
-      if (row.policy != "auto") mistake("--budget-gib goes with --policy auto");
+      if (row.policy != "auto") mistakes_.add("--budget-gib goes with --policy auto");
     }
     row.task.trace = text(arguments_, "profile");
     if (!row.task.trace.empty()) row.task.profiles = true;
@@ -184,7 +184,7 @@ private:
   static std::uint64_t bytes_of(double gib) { return static_cast<std::uint64_t>(gib * (1 << 30)); }
 
   const app::Arguments& arguments_;
-  std::string mistakes_;
+  app::Mistakes mistakes_;
 };
 
 }  // namespace

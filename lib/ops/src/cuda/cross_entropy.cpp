@@ -66,13 +66,13 @@ private:
   }
 
   void finish(std::int64_t first, std::int64_t count, const double* scale, at::Tensor& losses) {
+    static const bool takes_padding = fault_planted("ops.cuda_padding_in_softmax");
     kernels::SoftmaxLoss args;
     args.logits = logits_.data_ptr();
     args.is_bfloat16 = logits_.scalar_type() == at::kBFloat16;
     args.rows = count;
     args.all_rows = chunk_;
-    args.columns =
-        fault_planted("ops.cuda_padding_in_softmax") ? input_.head.size(0) : input_.vocab_size;
+    args.columns = takes_padding ? input_.head.size(0) : input_.vocab_size;
     args.stride = logits_.size(1);
     args.targets = input_.targets.data_ptr<std::int64_t>() + first;
     args.losses = losses.data_ptr<float>() + first;
