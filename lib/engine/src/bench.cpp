@@ -49,13 +49,6 @@ void randomise(const params::Parameters& parameters, const BenchTask& task) {
   }
 }
 
-optim::Assignments assign(const BenchTask& task, const params::Layout& layout) {
-  std::vector<optim::Parameter> parameters;
-  for (const params::LogicalTensor& tensor : layout.logical)
-    parameters.push_back({tensor.name, tensor.shape, task.type});
-  return optim::assign_groups(task.optimizer, {}, parameters);
-}
-
 /// The model and all that trains it.
 class Bench {
 public:
@@ -63,7 +56,7 @@ public:
       : task_(task),
         budget_(task.budget_bytes.value_or(available_memory(task.device))),
         layout_(params::plan_layout(task.config, params::whole(task.config))),
-        assignments_(assign(task, layout_)),
+        assignments_(optim::assign_groups(task.optimizer, {}, parameters_of(layout_, task.type))),
         model_(task.config, task.type, task.device),
         optimizers_(assignments_, task.device),
         clipper_({}),

@@ -7,6 +7,7 @@
 #include <fg/engine/flops.hpp>
 #include <fg/engine/process_memory.hpp>
 #include <fg/engine/run_plan.hpp>
+#include <fg/engine/updater.hpp>
 #include <fg/log/log.hpp>
 #include <fg/optim/token_budget.hpp>
 #include <fg/params/weights.hpp>
@@ -15,13 +16,6 @@ namespace fg::engine {
 namespace {
 
 using Parameters = std::vector<optim::Parameter>;
-
-Parameters parameters_of(const params::Layout& layout, at::ScalarType type) {
-  Parameters parameters;
-  for (const params::LogicalTensor& tensor : layout.logical)
-    parameters.push_back({tensor.name, tensor.shape, type});
-  return parameters;
-}
 
 void plan_model(const RunSettings& settings, RunPlan& plan) {
   const std::filesystem::path file = settings.model.config / "config.json";

@@ -29,6 +29,13 @@ at::Tensor name_order(const params::Parameters& parameters) {
 
 }  // namespace
 
+std::vector<optim::Parameter> parameters_of(const params::Layout& layout, at::ScalarType type) {
+  std::vector<optim::Parameter> parameters;
+  for (const params::LogicalTensor& tensor : layout.logical)
+    parameters.push_back({tensor.name, tensor.shape, type});
+  return parameters;
+}
+
 Updater::Updater(const params::Parameters& parameters, optim::OptimizerSet& optimizers,
                  optim::Clipper& clipper, std::optional<at::ScalarType> kept)
     : parameters_(parameters),

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <fg/engine/forecast.hpp>
+#include <fg/engine/updater.hpp>
 #include <fg/model/memory.hpp>
 #include <fg/model/model.hpp>
 #include <fg/optim/optimizer_set.hpp>
@@ -11,10 +12,8 @@ namespace fg::engine {
 namespace {
 
 optim::Assignments assignments_of(const params::Layout& layout) {
-  std::vector<optim::Parameter> parameters;
-  for (const auto& tensor : layout.logical)
-    parameters.push_back({tensor.name, tensor.shape, at::kFloat});
-  return optim::assign_groups({{"type", std::string("adamw")}}, {}, parameters);
+  return optim::assign_groups({{"type", std::string("adamw")}}, {},
+                              parameters_of(layout, at::kFloat));
 }
 
 struct Case {

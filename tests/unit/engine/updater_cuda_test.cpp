@@ -35,10 +35,8 @@ arch::ModelConfig config() {
 }
 
 optim::Assignments assignments_of(const params::Layout& layout, const std::string& type) {
-  std::vector<optim::Parameter> parameters;
-  for (const auto& tensor : layout.logical)
-    parameters.push_back({tensor.name, tensor.shape, at::kBFloat16});
-  return optim::assign_groups({{"type", type}, {"lr", 1e-2}}, {}, parameters);
+  return optim::assign_groups({{"type", type}, {"lr", 1e-2}}, {},
+                              parameters_of(layout, at::kBFloat16));
 }
 
 /// A small model with its optimizer on one device.

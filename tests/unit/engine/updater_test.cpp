@@ -14,9 +14,7 @@ namespace {
 
 optim::Assignments assignments_of(const params::Layout& layout, at::ScalarType type,
                                   const optim::Settings& settings) {
-  std::vector<optim::Parameter> parameters;
-  for (const auto& tensor : layout.logical) parameters.push_back({tensor.name, tensor.shape, type});
-  return optim::assign_groups(settings, {}, parameters);
+  return optim::assign_groups(settings, {}, parameters_of(layout, type));
 }
 
 /// A tiny model with its optimizer, stepped over a fixed text.

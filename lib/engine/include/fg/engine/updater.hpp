@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
@@ -13,6 +14,9 @@
 #include <fg/params/parameters.hpp>
 
 namespace fg::engine {
+
+/// A layout's logical tensors as the optimizers know them.
+std::vector<optim::Parameter> parameters_of(const params::Layout& layout, at::ScalarType type);
 
 /// Brings gradients to the optimizers, in one of two ways. Kept: all gradients of a step are there
 /// before the first weight changes, so they can be measured, clipped, or thrown away. Not kept:
