@@ -33,7 +33,7 @@ std::vector<std::pair<std::string, std::int64_t>> MemoryForecast::parts() const 
 MemoryForecast forecast_memory(const MemoryQuestion& question) {
   MemoryForecast forecast;
   for (const params::FusedTensor& tensor : question.layout.fused)
-    forecast.weights += tensor.elements() * size_of(question.type);
+    if (!tensor.shares_value_of) forecast.weights += tensor.elements() * size_of(question.type);
   forecast.gradients =
       params::gradient_bytes(question.layout, question.type, question.kept, question.microbatches);
   for (const optim::Assignment& assignment : question.optimizer.of_parameters)

@@ -39,21 +39,31 @@ at::Tensor loss_sum(const at::Tensor& losses) {
 }
 
 Model::Model(arch::ModelConfig config, at::ScalarType type, at::Device device,
-             std::optional<params::Part> part)
+             std::vector<params::Part> parts)
     : config_(std::move(config)),
-      part_(part.value_or(params::whole(config_))),
+      parts_(parts.empty() ? std::vector{params::whole(config_)} : std::move(parts)),
       parameters_(
-          std::make_unique<params::Parameters>(params::plan_layout(config_, part_), type, device)),
+          std::make_unique<params::Parameters>(params::plan_layout(config_, parts_), type, device)),
       parking_(std::make_unique<device::Parking>(device)),
       tables_(config_.rope, config_.head_dim, config_.max_position_embeddings, device) {
   if (device.is_cuda() && (config_.head_dim % 8 != 0 || config_.head_dim > 256))
     fail(ExitCode::cannot_load, "the model's heads are " + std::to_string(config_.head_dim) +
                                     " wide; attention on a GPU takes multiples of 8 up to 256 "
                                     "(--devices cpu takes any)");
-  if (part_.has_embedding) embedding_.emplace(config_, *parameters_);
-  for (std::int64_t layer = part_.first_layer; layer < part_.last_layer; ++layer)
-    layers_.emplace_back(config_, *parameters_, layer);
-  if (part_.has_head) head_.emplace(config_, *parameters_);
+  std::int64_t layers = 0;
+  for (const params::Part& part : parts_) layers += part.last_layer - part.first_layer;
+  layers_.reserve(static_cast<std::size_t>(layers));  // blocks_ points into it
+  for (const params::Part& part : parts_) {
+    std::vector<const Block*>& own = blocks_.emplace_back();
+    if (part.has_embedding) {
+      embedding_ = std::make_unique<EmbeddingBlock>(config_, *parameters_);
+      own.push_back(embedding_.get());
+    }
+    for (std::int64_t layer = part.first_layer; layer < part.last_layer; ++layer)
+      own.push_back(&layers_.emplace_back(config_, *parameters_, layer));
+    if (part.has_head) head_.emplace(config_, *parameters_);
+    FG_CHECK(!own.empty());
+  }
 }
 
 void Model::set_policy(MemoryPolicy policy) {
@@ -61,9 +71,10 @@ void Model::set_policy(MemoryPolicy policy) {
 }
 
 void Model::set_policies(const LayerPolicies& policies) {
-  for (std::size_t index = 0; index < layers_.size(); ++index)
-    layers_[index].set_policy(policies.of(part_.first_layer + static_cast<std::int64_t>(index)),
-                              parking_.get());
+  auto block = layers_.begin();
+  for (const params::Part& part : parts_)
+    for (std::int64_t layer = part.first_layer; layer < part.last_layer; ++layer)
+      (block++)->set_policy(policies.of(layer), parking_.get());
 }
 
 Batch Model::make_batch(std::span<const std::int64_t> ids, std::span<const std::int64_t> lengths,
@@ -89,30 +100,32 @@ Batch Model::make_batch(std::span<const std::int64_t> ids, std::span<const std::
   return batch;
 }
 
-std::vector<const Block*> Model::blocks() const {
-  std::vector<const Block*> all;
-  if (embedding_) all.push_back(&*embedding_);
-  for (const DecoderBlock& layer : layers_) all.push_back(&layer);
-  return all;
+std::span<const Block* const> Model::blocks(std::size_t part) const {
+  return blocks_.at(part);
 }
 
 at::Tensor Model::forward(const at::Tensor& input, const Batch& batch, Pass& pass) const {
-  const std::vector<const Block*> all = blocks();
+  const auto all = blocks(pass.part);
   pass.blocks.assign(all.size(), Saved());
   at::Tensor hidden = input;
   for (std::size_t index = 0; index < all.size(); ++index)
     hidden = all[index]->forward(hidden, batch, pass.blocks[index]);
-  if (head_) pass.hidden = hidden;
+  if (parts_[pass.part].has_head) pass.hidden = hidden;
   return hidden;
+}
+
+at::Tensor Model::begin_backward(const at::Tensor& grad_output, const Batch& batch, double scale,
+                                 Pass& pass, params::Gradients& gradients) const {
+  blocks(pass.part).back()->prepare_backward(pass.blocks.back());
+  if (!parts_[pass.part].has_head) return grad_output;
+  const at::Tensor hidden = std::exchange(pass.hidden, at::Tensor());
+  return head_->backward(hidden, batch, scale, gradients, pass.losses);
 }
 
 at::Tensor Model::backward_input(const at::Tensor& grad_output, const Batch& batch, double scale,
                                  Pass& pass, params::Gradients& gradients) const {
-  const std::vector<const Block*> all = blocks();
-  at::Tensor gradient = grad_output;
-  all.back()->prepare_backward(pass.blocks.back());
-  if (head_) gradient = head_->backward(pass.hidden, batch, scale, gradients, pass.losses);
-  pass.hidden = at::Tensor();
+  const auto all = blocks(pass.part);
+  at::Tensor gradient = begin_backward(grad_output, batch, scale, pass, gradients);
   for (std::size_t index = all.size(); index-- > 0;) {
     if (index > 0) all[index - 1]->prepare_backward(pass.blocks[index - 1]);
     gradient = all[index]->backward_input(gradient, batch, pass.blocks[index]);
@@ -121,18 +134,15 @@ at::Tensor Model::backward_input(const at::Tensor& grad_output, const Batch& bat
 }
 
 void Model::backward_weight(const Batch& batch, Pass& pass, params::Gradients& gradients) const {
-  const std::vector<const Block*> all = blocks();
+  const auto all = blocks(pass.part);
   for (std::size_t index = all.size(); index-- > 0;)
     all[index]->backward_weight(batch, pass.blocks[index], gradients);
 }
 
 at::Tensor Model::backward(const at::Tensor& grad_output, const Batch& batch, double scale,
                            Pass& pass, params::Gradients& gradients) const {
-  const std::vector<const Block*> all = blocks();
-  at::Tensor gradient = grad_output;
-  all.back()->prepare_backward(pass.blocks.back());
-  if (head_) gradient = head_->backward(pass.hidden, batch, scale, gradients, pass.losses);
-  pass.hidden = at::Tensor();
+  const auto all = blocks(pass.part);
+  at::Tensor gradient = begin_backward(grad_output, batch, scale, pass, gradients);
   for (std::size_t index = all.size(); index-- > 0;) {
     if (index > 0) all[index - 1]->prepare_backward(pass.blocks[index - 1]);
     gradient = all[index]->backward_input(gradient, batch, pass.blocks[index]);
@@ -141,34 +151,40 @@ at::Tensor Model::backward(const at::Tensor& grad_output, const Batch& batch, do
   return gradient;
 }
 
-at::Tensor Model::train(const Batch& batch, double scale, params::Gradients& gradients) const {
-  FG_CHECK(embedding_ && head_);
-  Pass pass;
-  forward({}, batch, pass);
-  backward({}, batch, scale, pass, gradients);
-  return pass.losses;
-}
-
-at::Tensor Model::hidden_of(const Batch& batch) const {
-  FG_CHECK(embedding_ && head_);
-  at::Tensor hidden;
-  for (const Block* block : blocks()) {
+at::Tensor Model::run_forward(std::size_t part, const at::Tensor& input, const Batch& batch) const {
+  at::Tensor hidden = input;
+  for (const Block* block : blocks(part)) {
     Saved unused;
     hidden = block->forward(hidden, batch, unused);
   }
   return hidden;
 }
 
+at::Tensor Model::infer(std::size_t part, const at::Tensor& input, const Batch& batch) const {
+  const at::Tensor hidden = run_forward(part, input, batch);
+  return parts_[part].has_head ? head_->losses(hidden, batch) : hidden;
+}
+
+at::Tensor Model::train(const Batch& batch, double scale, params::Gradients& gradients) const {
+  FG_CHECK(is_whole());
+  Pass pass;
+  forward({}, batch, pass);
+  backward({}, batch, scale, pass, gradients);
+  return pass.losses;
+}
+
 at::Tensor Model::evaluate(const Batch& batch) const {
-  return head_->losses(hidden_of(batch), batch);
+  FG_CHECK(is_whole());
+  return infer(0, {}, batch);
 }
 
 at::Tensor Model::logits(const Batch& batch) const {
-  return head_->logits(hidden_of(batch));
+  FG_CHECK(is_whole());
+  return head_->logits(run_forward(0, {}, batch));
 }
 
 at::Tensor Model::next_logits(std::span<const std::int64_t> ids, KvCache& cache) {
-  FG_CHECK(embedding_ && head_ && !ids.empty());
+  FG_CHECK(is_whole() && !ids.empty());
   ops::check_ids(ids, config_.vocab_size);
   const auto count = static_cast<std::int64_t>(ids.size());
   const ops::Rotation rotation = tables_.for_positions(cache.length(), count);

@@ -20,13 +20,15 @@ Gradients::Gradients(const Parameters& parameters, std::optional<at::ScalarType>
 }
 
 void Gradients::start_step(std::int64_t microbatches) {
-  FG_CHECK(microbatches >= 1);
+  FG_CHECK(microbatches >= 0);
   FG_CHECK(kept_ || microbatches == 1);
   for (std::size_t index = 0; index < slots_.size(); ++index) {
     FG_CHECK(slots_[index].parts == 0 || is_complete(index));
     slots_[index].parts = 0;
   }
   microbatches_ = microbatches;
+  if (microbatches == 0)
+    for (Slot& slot : slots_) slot.kept.zero_();
 }
 
 at::Tensor Gradients::scratch_for(std::size_t fused) {
@@ -91,6 +93,16 @@ void Gradients::finish(std::size_t fused) {
 void Gradients::hand_over(std::size_t fused, const at::Tensor& gradient) {
   for (const std::size_t index : parameters_.layout().fused[fused].logical)
     hook_(index, logical_view(gradient, parameters_.layout().logical[index]));
+}
+
+void Gradients::join_tied() {
+  static const bool forgets_head = fault_planted("params.tied_head_not_joined");
+  for (std::size_t index = 0; index < slots_.size(); ++index) {
+    const auto embedding = parameters_.layout().fused[index].shares_value_of;
+    if (!embedding || forgets_head) continue;
+    FG_CHECK(kept_ && is_complete(index) && is_complete(*embedding));
+    slots_[*embedding].kept.add_(slots_[index].kept);
+  }
 }
 
 at::Tensor Gradients::logical(std::size_t index) const {

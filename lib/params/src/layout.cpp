@@ -58,7 +58,7 @@ Place place_of(std::string_view name) {
   fail(ExitCode::bug, "no place for the tensor " + std::string(name));
 }
 
-bool is_held(const Place& place, const Part& part, bool tied) {
+bool is_held_by(const Part& part, const Place& place, bool tied) {
   switch (place.role) {
     case Role::embedding:
       return part.has_embedding || (tied && part.has_head);
@@ -82,6 +82,30 @@ bool is_held(const Place& place, const Part& part, bool tied) {
   return false;
 }
 
+bool is_held(const Place& place, std::span<const Part> parts, bool tied) {
+  return std::ranges::any_of(parts,
+                             [&](const Part& part) { return is_held_by(part, place, tied); });
+}
+
+/// What a tied model needs where embedding and head are both here.
+void tie_ends(Layout& layout, std::span<const Part> parts) {
+  const auto embedding = layout.find(Role::embedding);
+  const bool has_embedding = std::ranges::any_of(parts, &Part::has_embedding);
+  const bool has_head = std::ranges::any_of(parts, &Part::has_head);
+  if (!has_embedding || !has_head) return;
+  const bool are_one_part = std::ranges::any_of(
+      parts, [](const Part& part) { return part.has_embedding && part.has_head; });
+  if (are_one_part) {
+    layout.fused[*embedding].gradient_parts = 2;
+    return;
+  }
+  FusedTensor head = layout.fused[*embedding];
+  head.role = Role::head;
+  head.logical.clear();
+  head.shares_value_of = embedding;
+  layout.fused.push_back(std::move(head));
+}
+
 std::int64_t product(const std::vector<std::int64_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
 }
@@ -91,7 +115,7 @@ std::size_t find_or_add(Layout& layout, const Place& place,
   if (const auto found = layout.find(place.role, place.layer);
       found && layout.fused[*found].role == place.role)
     return *found;
-  FusedTensor fused{place.role, place.layer, shape, {}, 1};
+  FusedTensor fused{place.role, place.layer, shape, {}, 1, {}};
   fused.shape[0] = 0;
   layout.fused.push_back(std::move(fused));
   return layout.fused.size() - 1;
@@ -129,12 +153,18 @@ std::optional<std::size_t> Layout::find(Role role, std::int64_t layer) const {
 }
 
 Layout plan_layout(const arch::ModelConfig& config, const Part& part) {
-  FG_CHECK(part.first_layer >= 0 && part.first_layer <= part.last_layer);
-  FG_CHECK(part.last_layer <= config.layers);
+  return plan_layout(config, std::span(&part, 1));
+}
+
+Layout plan_layout(const arch::ModelConfig& config, std::span<const Part> parts) {
+  for (const Part& part : parts) {
+    FG_CHECK(part.first_layer >= 0 && part.first_layer <= part.last_layer);
+    FG_CHECK(part.last_layer <= config.layers);
+  }
   Layout layout;
   for (const store::TensorInfo& tensor : arch::expected_tensors(config, store::Dtype::float32)) {
     const Place place = place_of(tensor.name);
-    if (!is_held(place, part, config.tied)) continue;
+    if (!is_held(place, parts, config.tied)) continue;
     const std::vector<std::int64_t> shape(tensor.shape.begin(), tensor.shape.end());
     const std::size_t index = find_or_add(layout, place, shape);
     FusedTensor& fused = layout.fused[index];
@@ -145,8 +175,8 @@ Layout plan_layout(const arch::ModelConfig& config, const Part& part) {
   for (FusedTensor& fused : layout.fused) {
     if (fused.role != Role::embedding && fused.role != Role::head) continue;
     fused.shape[0] = padded_rows(fused.shape[0]);
-    if (config.tied && part.has_embedding && part.has_head) fused.gradient_parts = 2;
   }
+  if (config.tied) tie_ends(layout, parts);
   return layout;
 }
 

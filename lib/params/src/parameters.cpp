@@ -15,6 +15,10 @@ at::Tensor logical_view(const at::Tensor& fused, const LogicalTensor& logical) {
 Parameters::Parameters(Layout layout, at::ScalarType type, at::Device device)
     : layout_(std::move(layout)), type_(type), device_(device) {
   for (const FusedTensor& fused : layout_.fused) {
+    if (fused.shares_value_of) {
+      values_.push_back(values_[*fused.shares_value_of]);
+      continue;
+    }
     values_.push_back(at::empty(fused.shape, at::TensorOptions(type).device(device)));
     const LogicalTensor& last = layout_.logical[fused.logical.back()];
     const std::int64_t used = last.first_row + last.shape[0];

@@ -53,7 +53,7 @@ TEST(Memory, OfWhatIsSavedIsForecastToTheByte) {
     for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
       for (const MemoryPolicy policy : {MemoryPolicy::keep, MemoryPolicy::checkpoint}) {
         const arch::ModelConfig config = test::tiny_config(family);
-        Model model(config, type, at::kCPU, params::Part{0, 2, true, false});
+        Model model(config, type, at::kCPU, {params::Part{0, 2, true, false}});
         params::initialise(model.parameters(), 11, 0.2);
         model.set_policy(policy);
         const Batch batch = batch_of(model, {20, 13});

@@ -135,7 +135,7 @@ TEST(DecoderBlock, EqualsItsAutogradTwinByHalves) {
   for (const arch::Family family :
        {arch::Family::llama, arch::Family::mistral, arch::Family::qwen2, arch::Family::qwen3}) {
     Model model(test::tiny_config(family), torch::kFloat64, torch::kCPU,
-                params::Part{1, 2, false, false});
+                {params::Part{1, 2, false, false}});
     fill(model.parameters());
     const std::vector<std::int64_t> one{17};
     const std::vector<std::int64_t> zeros(17, 0);

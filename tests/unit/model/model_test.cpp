@@ -22,9 +22,9 @@ using Numbers = std::vector<std::int64_t>;
 
 constexpr Family families[] = {Family::llama, Family::mistral, Family::qwen2, Family::qwen3};
 
-Model make(const arch::ModelConfig& config, std::optional<params::Part> part = {},
+Model make(const arch::ModelConfig& config, std::vector<params::Part> parts = {},
            at::ScalarType type = at::kFloat) {
-  Model model(config, type, at::kCPU, part);
+  Model model(config, type, at::kCPU, std::move(parts));
   params::initialise(model.parameters(), 11, 0.2);
   return model;
 }
@@ -195,8 +195,8 @@ TEST(Model, GivesTheSameBitsInHalvesAndInParts) {
   Model whole = make(config);
   const Numbers ids = some_ids(25);
   const Result expected = train(whole, ids, {25}, 1.0 / 24);
-  Model front = make(config, params::Part{0, 1, true, false});
-  Model back = make(config, params::Part{1, 2, false, true});
+  Model front = make(config, {params::Part{0, 1, true, false}});
+  Model back = make(config, {params::Part{1, 2, false, true}});
   const Batch batch = batch_of(front, ids, {25});
   params::Gradients front_gradients(front.parameters(), at::kFloat);
   params::Gradients back_gradients(back.parameters(), at::kFloat);
@@ -217,6 +217,44 @@ TEST(Model, GivesTheSameBitsInHalvesAndInParts) {
   EXPECT_TRUE(back_pass.losses.equal(expected.losses));
   for (std::size_t index = 0; index < parts.size(); ++index)
     EXPECT_TRUE(parts[index].equal(expected.gradients[index])) << index;
+}
+
+TEST(Model, WithTiedEndsInTwoPartsSharesTheWeightAndJoinsTheGradients) {
+  const arch::ModelConfig config = tiny_config(Family::qwen3);
+  ASSERT_TRUE(config.tied);
+  Model whole = make(config);
+  const Numbers ids = some_ids(25);
+  const Result expected = train(whole, ids, {25}, 1.0 / 24);
+  Model model = make(config, {params::Part{0, 1, true, false}, params::Part{1, 2, false, true}});
+  const params::Layout& layout = model.parameters().layout();
+  const std::size_t head = layout.find(params::Role::head).value();
+  EXPECT_TRUE(layout.fused[head].shares_value_of.has_value());
+  EXPECT_TRUE(model.parameters()
+                  .find(params::Role::head)
+                  .is_same(model.parameters().find(params::Role::embedding)));
+  EXPECT_EQ(model.parameters().elements(), whole.parameters().elements());
+
+  const Batch batch = batch_of(model, ids, {25});
+  params::Gradients gradients(model.parameters(), at::kFloat);
+  gradients.start_step(2);
+  std::vector<Pass> fronts(2), backs(2, Pass{.part = 1, .blocks = {}, .hidden = {}, .losses = {}});
+  // Both heads before both embeddings: the turns of two parts are mixed.
+  std::vector<at::Tensor> between;
+  for (std::size_t microbatch : {0, 1}) {
+    const at::Tensor hidden = model.forward({}, batch, fronts[microbatch]);
+    model.forward(hidden, batch, backs[microbatch]);
+    between.push_back(model.backward({}, batch, 0.5 / 24, backs[microbatch], gradients));
+  }
+  for (std::size_t microbatch : {0, 1})
+    model.backward(between[microbatch], batch, 0.5 / 24, fronts[microbatch], gradients);
+  gradients.join_tied();
+
+  const std::vector<at::Tensor> joined = copies(gradients, model);
+  ASSERT_EQ(joined.size(), expected.gradients.size());
+  for (std::size_t index = 0; index < joined.size(); ++index)
+    EXPECT_LE(norm(joined[index].sub(expected.gradients[index])),
+              1e-6 * norm(expected.gradients[index]) + 1e-9)
+        << layout.logical[index].name;
 }
 
 TEST(Model, TakesBatchesWithNothingTrained) {

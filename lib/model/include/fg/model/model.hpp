@@ -19,8 +19,9 @@
 
 namespace fg::model {
 
-/// A microbatch on its way through the blocks of one process.
+/// A microbatch on its way through the blocks of one part of the model.
 struct Pass {
+  std::size_t part = 0;  // which of the process's own
   std::vector<Saved> blocks;
   at::Tensor hidden;  // what the head takes; undefined without one
   at::Tensor losses;  // [trained], after the head's backward pass
@@ -31,17 +32,18 @@ struct Pass {
 /// Σ losses in fp64, one element on their device; on the CPU in their order.
 at::Tensor loss_sum(const at::Tensor& losses);
 
-/// A model, or the part of one that a pipeline stage holds: blocks over parameters that it owns.
-/// Its parameters are undefined until they are loaded or initialised. One thread at a time.
+/// A model, or the parts of one that a process of a pipeline holds (its stages, in their order):
+/// blocks over parameters that it owns. Its parameters are undefined until they are loaded or
+/// initialised. One thread at a time.
 class Model {
 public:
   /// Error(cannot_load) for a head width that the device does not take.
   Model(arch::ModelConfig config, at::ScalarType type, at::Device device = at::kCPU,
-        std::optional<params::Part> part = {});
+        std::vector<params::Part> parts = {});
 
   const arch::ModelConfig& config() const noexcept { return config_; }
   at::Device device() const noexcept { return parameters_->device(); }
-  const params::Part& part() const noexcept { return part_; }
+  const std::vector<params::Part>& parts() const noexcept { return parts_; }
   params::Parameters& parameters() noexcept { return *parameters_; }
   const params::Parameters& parameters() const noexcept { return *parameters_; }
   void set_policy(MemoryPolicy policy);
@@ -53,8 +55,9 @@ public:
   Batch make_batch(std::span<const std::int64_t> ids, std::span<const std::int64_t> lengths,
                    std::span<const std::int64_t> targets);
 
-  // One microbatch, by halves, for schedules. `input` is the previous stage's result, undefined
-  // where this part has the embedding; the result is the last layer's output. With the head,
+  // One microbatch in the part that `pass.part` says, by halves, for schedules. `input` is the
+  // previous part's result, undefined where this one has the embedding; the result is the last
+  // layer's output. With the head,
   // backward_input begins with its whole backward pass of scale · Σ losses and takes no
   // grad_output; it returns what the previous stage wants, if anything.
   at::Tensor forward(const at::Tensor& input, const Batch& batch, Pass& pass) const;
@@ -64,6 +67,9 @@ public:
   /// Both halves block by block, so that each block's memory is free before the next one's turn.
   at::Tensor backward(const at::Tensor& grad_output, const Batch& batch, double scale, Pass& pass,
                       params::Gradients& gradients) const;
+
+  /// Forward alone, nothing kept: the part's output, or the losses where it has the head.
+  at::Tensor infer(std::size_t part, const at::Tensor& input, const Batch& batch) const;
 
   // A whole model.
 
@@ -78,17 +84,22 @@ public:
   at::Tensor next_logits(std::span<const std::int64_t> ids, KvCache& cache);
 
 private:
-  at::Tensor hidden_of(const Batch& batch) const;
-  std::vector<const Block*> blocks() const;
+  /// The gradient that the last block takes.
+  at::Tensor begin_backward(const at::Tensor& grad_output, const Batch& batch, double scale,
+                            Pass& pass, params::Gradients& gradients) const;
+  at::Tensor run_forward(std::size_t part, const at::Tensor& input, const Batch& batch) const;
+  std::span<const Block* const> blocks(std::size_t part) const;
+  bool is_whole() const { return parts_.size() == 1 && embedding_ && head_; }
 
   arch::ModelConfig config_;
-  params::Part part_;
+  std::vector<params::Part> parts_;
   std::unique_ptr<params::Parameters> parameters_;  // where blocks and gradients find it
   std::unique_ptr<device::Parking> parking_;        // where layers find it
   ops::RotaryTables tables_;
-  std::optional<EmbeddingBlock> embedding_;
+  std::unique_ptr<EmbeddingBlock> embedding_;  // where blocks_ finds it
   std::vector<DecoderBlock> layers_;
   std::optional<Head> head_;
+  std::vector<std::vector<const Block*>> blocks_;  // of each part
 };
 
 }  // namespace fg::model

@@ -20,7 +20,8 @@ namespace fg::params {
 ///
 /// With `kept` there is a buffer of that type for all gradients, which stay until the next step.
 /// Without, a gradient lives until its hook returns, in memory that the next tensor uses; a step
-/// then has one microbatch. On the parameters' device. `parameters` must outlive this.
+/// then has one microbatch. A step of no microbatch (of a rank that has none of the last, smaller
+/// one) needs `kept` and leaves zeros. On the parameters' device. `parameters` must outlive this.
 class Gradients {
 public:
   /// Called with a logical tensor's index in the layout and its gradient, a contiguous view, as
@@ -32,7 +33,8 @@ public:
 
   void on_complete(Complete hook) { hook_ = std::move(hook); }
 
-  /// Begins a step of so many microbatches; the last one must be complete.
+  /// Begins a step of so many microbatches; the last step must be complete. With none, everything
+  /// is complete at once, and no hook is called.
   void start_step(std::int64_t microbatches);
 
   /// Where to write the gradient of this microbatch: a tensor of the fused shape and the
@@ -43,6 +45,9 @@ public:
   void finish(std::size_t fused);
 
   bool is_complete(std::size_t fused) const;
+  /// Once a step's backward passes are done, where a tied head has a gradient of its own: adds it
+  /// to the embedding's.
+  void join_tied();
   /// The kept gradient of a logical tensor; only with `kept`.
   at::Tensor logical(std::size_t index) const;
   /// Bytes of the kept buffer.

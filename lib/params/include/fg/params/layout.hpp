@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,7 @@ enum class Role : std::uint8_t {
   head,
 };
 
-/// The part of a model that one process holds: all of it, or the blocks of a pipeline stage.
+/// A part of a model: all of it, or the blocks of a pipeline stage.
 struct Part {
   std::int64_t first_layer = 0;
   std::int64_t last_layer = 0;  // one past
@@ -58,6 +59,9 @@ struct FusedTensor {
   std::vector<std::size_t> logical;  // indexes in Layout::logical, by row
   /// In how many parts a microbatch's gradient is formed: 2 where embedding and head are one.
   int gradient_parts = 1;
+  /// Of a tied head whose embedding belongs to another part of this process: its value is that of
+  /// this fused tensor, and only its gradient is its own. It has no logical tensors.
+  std::optional<std::size_t> shares_value_of;
 
   std::int64_t elements() const;
 };
@@ -77,8 +81,11 @@ struct Layout {
 /// makes its product several times slower on a GPU).
 std::int64_t padded_rows(std::int64_t rows);
 
-/// A part that does not fit the model is Error(bug). A tied model's stage with the head alone holds
-/// the embedding's tensor, under the embedding's name.
+/// Of the parts that one process holds. Parts that do not fit the model are Error(bug). A tied
+/// model's process with the head alone holds the embedding's tensor, under the embedding's name.
+/// Where both are there, but in two parts, their turns are mixed and so each has a gradient of its
+/// own (Gradients::join_tied).
+Layout plan_layout(const arch::ModelConfig& config, std::span<const Part> parts);
 Layout plan_layout(const arch::ModelConfig& config, const Part& part);
 
 }  // namespace fg::params
