@@ -93,9 +93,6 @@ void require_ranks(int given, std::int64_t wanted) {
     fail(ExitCode::usage, "the configuration asks for " + std::to_string(wanted) +
                               " ranks (parallel.pipeline × parallel.data), but " +
                               std::to_string(given) + " were started");
-  if (given > 1)
-    fail(ExitCode::usage,
-         "fg-train runs on 1 rank in this version, but " + std::to_string(given) + " were started");
 }
 
 ExitCode body(session::Session& session, const app::Arguments& arguments) {
@@ -114,6 +111,10 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
     else
       ranks = std::max(wanted, ranks);
     settings = train::settings_of(loaded, ranks);
+    settings.world = {.rank = session.rank(),
+                      .ranks = static_cast<int>(ranks),
+                      .node_of_rank = {},
+                      .rank_speed = {}};
     settings.device = device::choose_device(line.devices, 0);
     if (line.ask == train::Ask::train) open_run_log(arguments, session, settings);
     plan = engine::make_plan(settings, line.ask == train::Ask::train ? engine::MissingData::refuse

@@ -62,6 +62,40 @@ data::Source source_of(const std::filesystem::path& path, double weight) {
   return source;
 }
 
+/// What this version cannot do, by name.
+void refuse_what_is_missing(const Configuration& configuration) {
+  const auto refuse = [](const std::string& what) {
+    fail(ExitCode::usage, what + " is not there in this version");
+  };
+  const config::Parallel& parallel = configuration.parallel;
+  if (configuration.train.trainer == config::Trainer::fsdp) refuse("train.trainer fsdp");
+  if (parallel.data_mode == config::DataMode::fsdp) refuse("parallel.data_mode fsdp");
+  if (parallel.wire != config::Wire::automatic) refuse("parallel.wire other than auto");
+}
+
+std::optional<int> as_int(const std::optional<std::int64_t>& value) {
+  if (!value) return std::nullopt;
+  return static_cast<int>(*value);
+}
+
+void read_parallel(const Configuration& configuration, engine::RunSettings& settings) {
+  refuse_what_is_missing(configuration);
+  const config::Parallel& parallel = configuration.parallel;
+  settings.parallel = {.trainer = std::nullopt,
+                       .pipeline = as_int(parallel.pipeline),
+                       .data = as_int(parallel.data),
+                       .schedule = same_word<schedule::Kind>(parallel.schedule),
+                       .split = {parallel.split.begin(), parallel.split.end()},
+                       .extra_warmup = static_cast<int>(parallel.extra_warmup)};
+  if (configuration.train.trainer == config::Trainer::basic)
+    settings.parallel.trainer = engine::TrainerKind::basic;
+  if (configuration.train.trainer == config::Trainer::ddp)
+    settings.parallel.trainer = engine::TrainerKind::ddp;
+  if (configuration.train.trainer == config::Trainer::pipeline)
+    settings.parallel.trainer = engine::TrainerKind::pipeline;
+  settings.comm.timeout_s = configuration.comm.timeout_s;
+}
+
 void read_data(const Configuration& configuration, engine::RunSettings& settings) {
   const config::Data& data = configuration.data;
   data::Options& train = settings.data.train;
@@ -173,6 +207,7 @@ engine::RunSettings settings_of(const config::Loaded& loaded, std::int64_t ranks
   const Configuration& configuration = loaded.configuration;
   engine::RunSettings settings;
   read_model(configuration, settings);
+  read_parallel(configuration, settings);
   read_data(configuration, settings);
   settings.output = configuration.train.output_dir.empty() ? configuration.model.path
                                                            : configuration.train.output_dir;
@@ -180,7 +215,8 @@ engine::RunSettings settings_of(const config::Loaded& loaded, std::int64_t ranks
   read_samples(configuration, settings);
   const config::BatchPlan batch = configured::batch_of(configuration, ranks);
   settings.batch = {.global_rows = static_cast<std::uint64_t>(batch.global_rows),
-                    .microbatch_rows = configuration.train.microbatch_size};
+                    .microbatch_rows = configuration.train.microbatch_size,
+                    .is_of_replica = configuration.train.batch_size.has_value()};
   settings.budget = configured::budget_of(configuration, batch);
   settings.length = {.epochs = configuration.train.epochs,
                      .max_steps = as_unsigned(configuration.train.max_steps),

@@ -60,7 +60,7 @@ public:
         model_(task.config, task.type, task.device),
         optimizers_(assignments_, task.device),
         clipper_({}),
-        updater_(model_.parameters(), optimizers_, clipper_, std::nullopt),
+        updater_(model_.parameters(), optimizers_, clipper_, {}),
         tokens_(task) {}
 
   BenchResult run() {
@@ -96,7 +96,7 @@ private:
     updater_.begin(1, {.step = ++steps_, .seed = task_.seed});
     const double scale = 1.0 / static_cast<double>(std::max<std::int64_t>(1, batch.trained()));
     losses_ = model_.train(batch, scale, updater_.gradients());
-    measured_ = updater_.measure();
+    measured_ = updater_.measure(model::loss_sum(losses_).view({1}));
     Work work{.tokens = batch.tokens(), .trained = batch.trained()};
     for (const std::int64_t length : rows.lengths)
       work.attended_pairs += attended_pairs(task_.config, length);

@@ -123,20 +123,27 @@ std::string read_warm_start(const std::filesystem::path& folder, optim::Optimize
          (fresh == 0 ? "" : "; that of " + std::to_string(fresh) + " others begins afresh");
 }
 
-std::vector<checkpoint::Slice> weight_slices(const params::Parameters& parameters) {
+std::vector<checkpoint::Slice> weight_slices(const params::Parameters& parameters,
+                                             const std::vector<bool>& owned) {
   std::vector<checkpoint::Slice> slices;
   const auto& logical = parameters.layout().logical;
   for (std::size_t index = 0; index < logical.size(); ++index)
-    slices.push_back(
-        slice_of_whole(info_of(logical[index], parameters.type()), parameters.logical(index)));
+    if (owned[index])
+      slices.push_back(
+          slice_of_whole(info_of(logical[index], parameters.type()), parameters.logical(index)));
   return slices;
 }
 
-std::vector<checkpoint::Slice> optimizer_slices(optim::OptimizerSet& optimizers) {
+std::vector<checkpoint::Slice> optimizer_slices(optim::OptimizerSet& optimizers,
+                                                const std::vector<bool>& owned) {
+  FG_CHECK(optimizers.entries().size() == owned.size());
   std::vector<checkpoint::Slice> slices;
-  for (const auto& entry : optimizers.entries())
+  for (std::size_t index = 0; index < owned.size(); ++index) {
+    if (!owned[index]) continue;
+    const auto& entry = optimizers.entries()[index];
     for (const auto& state : entry.state.entries())
       slices.push_back(slice_of(info_of(entry, state.spec), state));
+  }
   return slices;
 }
 

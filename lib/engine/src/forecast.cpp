@@ -17,6 +17,13 @@ std::int64_t size_of(at::ScalarType type) {
   return static_cast<std::int64_t>(c10::elementSize(type));
 }
 
+std::int64_t layers_of(const MemoryQuestion& question) {
+  if (question.parts.empty()) return question.config.layers;
+  std::int64_t layers = 0;
+  for (const params::Part& part : question.parts) layers += part.last_layer - part.first_layer;
+  return layers;
+}
+
 }  // namespace
 
 std::int64_t MemoryForecast::total() const {
@@ -41,18 +48,33 @@ MemoryForecast forecast_memory(const MemoryQuestion& question) {
   const auto saved = [&](model::MemoryPolicy policy) {
     return model::saved_bytes(question.config, question.type, policy, question.microbatch_tokens);
   };
-  const std::int64_t others = question.config.layers - question.policies.kept;
-  forecast.activations = question.policies.kept * saved(model::MemoryPolicy::keep) +
-                         others * saved(question.policies.others);
+  const std::int64_t layers = layers_of(question);
+  const std::int64_t kept = std::min(question.policies.kept, layers);
+  const std::int64_t others = layers - kept;
+  const auto parts = static_cast<std::int64_t>(std::max<std::size_t>(1, question.parts.size()));
+  const std::int64_t between = model::halfway_bytes(question.config, question.type,
+                                                    question.microbatch_tokens);
+  const std::int64_t once =
+      kept * saved(model::MemoryPolicy::keep) + others * saved(question.policies.others);
+  const std::int64_t halfway =
+      layers * between + others * (saved(model::MemoryPolicy::keep) - saved(question.policies.others));
+  forecast.activations =
+      (question.held.activations * once + question.held.halves * halfway) / parts;
   // As model::train_bytes has it, for layers of both kinds.
   const std::int64_t hidden =
       question.microbatch_tokens * question.config.hidden_size * size_of(question.type);
   std::int64_t layer = model::working_bytes(question.config, question.type,
                                             question.microbatch_tokens, question.device.type());
   if (others > 0) layer += saved(model::MemoryPolicy::keep) - hidden;
-  forecast.working = std::max(
-      layer, hidden + model::head_bytes(question.config, question.type, question.microbatch_tokens,
-                                        question.device.type()));
+  const bool has_head = question.parts.empty() ||
+                        std::ranges::any_of(question.parts, &params::Part::has_head);
+  forecast.working = layer;
+  if (has_head)
+    forecast.working = std::max(
+        layer, hidden + model::head_bytes(question.config, question.type,
+                                          question.microbatch_tokens, question.device.type()));
+  // What comes and goes between ranks.
+  if (!question.parts.empty()) forecast.working += 4 * hidden;
   // Inputs on their way out and back.
   if (question.policies.others == model::MemoryPolicy::offload && others > 0)
     forecast.working += 4 * hidden;
@@ -64,12 +86,12 @@ model::LayerPolicies choose_policies(MemoryQuestion question,
                                      std::optional<model::MemoryPolicy> wanted,
                                      std::uint64_t budget_bytes) {
   using enum model::MemoryPolicy;
-  if (wanted == keep) return {.kept = question.config.layers};
+  if (wanted == keep) return {.kept = layers_of(question)};
   if (wanted) return {.kept = 0, .others = *wanted};
   const auto fits = [&] {
     return forecast_memory(question).total() <= static_cast<std::int64_t>(budget_bytes);
   };
-  question.policies = {.kept = question.config.layers};
+  question.policies = {.kept = layers_of(question)};
   while (question.policies.kept > 0 && !fits()) --question.policies.kept;
   if (question.device.is_cuda() && !fits()) question.policies.others = offload;
   return question.policies;

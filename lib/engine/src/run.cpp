@@ -17,9 +17,36 @@
 #include <fg/store/model_weights.hpp>
 
 #include "identity.hpp"
+#include "pipeline.hpp"
+#include "whole_model.hpp"
 
 namespace fg::engine {
 namespace {
+
+optim::OptimizerSet make_optimizers(const RunPlan& plan, at::Device device) {
+  std::vector<optim::OptimizerSet::Held> held;
+  for (const params::LogicalTensor& tensor : plan.layout.logical)
+    held.push_back({tensor.name, {0, tensor.shape.empty() ? 1 : tensor.shape[0]}});
+  return optim::OptimizerSet(plan.assignments, held, device);
+}
+
+/// All ranks of the job, or nothing where there is one.
+std::unique_ptr<comm::Communicator> connect(session::Session& session,
+                                            const RunSettings& settings) {
+  if (session.size() == 1) return nullptr;
+  comm::Options options;
+  options.timeout_s = settings.comm.timeout_s;
+  return comm::Communicator::connect(session, std::move(options));
+}
+
+Updater::Options updater_options(const RunPlan& plan, comm::Communicator* ranks) {
+  Updater::Options options{.kept = plan.kept, .time = plan.update_time, .share = {}};
+  for (const params::LogicalTensor& tensor : plan.model_layout.logical)
+    options.share.names.push_back(tensor.name);
+  options.share.is_counted = plan.owned();
+  options.share.ranks = ranks;
+  return options;
+}
 
 /// One run's objects, for as long as it lives.
 class Run {
@@ -28,18 +55,25 @@ public:
       : session_(session),
         settings_(settings),
         plan_(plan),
-        folder_(settings.output),
-        model_(plan.config, plan.type, settings.device),
-        optimizers_(plan.assignments, settings.device),
+        ranks_(connect(session, settings)),
+        model_(plan.config, plan.type, settings.device, plan.parts()),
+        optimizers_(make_optimizers(plan, settings.device)),
         clipper_(settings.optimizer.clip),
-        updater_(model_.parameters(), optimizers_, clipper_, plan.kept) {
+        updater_(model_.parameters(), optimizers_, clipper_,
+                 updater_options(plan, ranks_.get())) {
     model_.set_policies(plan.policies);
-    for (const std::string& note : folder_.notes()) log::warning(note);
+    if (plan.arrangement.trainer == TrainerKind::pipeline)
+      runner_ = std::make_unique<Pipeline>(model_, updater_, plan.arrangement, *ranks_);
+    else
+      runner_ = std::make_unique<WholeModel>(model_, updater_, plan.arrangement, ranks_.get());
+    take_folder();
   }
 
   RunEnd train();
 
 private:
+  /// Collective.
+  void take_folder();
   TrainerState begin();
   TrainerState restore(const checkpoint::Choice& choice);
   void load_model();
@@ -50,17 +84,31 @@ private:
   /// Compares the forecast with what the kernel saw.
   void report_memory() const;
   Requests requests();
+  std::vector<double> gather(double mine);
 
   session::Session& session_;
   const RunSettings& settings_;
   RunPlan& plan_;
   std::uint64_t memory_before_ = process_memory().peak_resident;  // the model
-  checkpoint::RunFolder folder_;
+  std::unique_ptr<comm::Communicator> ranks_;
+  std::optional<checkpoint::RunFolder> folder_;  // on the rank that leads it
+  std::string run_name_;
   model::Model model_;
   optim::OptimizerSet optimizers_;
   optim::Clipper clipper_;
   Updater updater_;
+  std::unique_ptr<StepRunner> runner_;
 };
+
+void Run::take_folder() {
+  const bool leads = checkpoint::leads_folder(session_, settings_.checkpoint.each_node);
+  session_.together([&] {
+    if (leads) folder_.emplace(settings_.output);
+  });
+  if (folder_)
+    for (const std::string& note : folder_->notes()) log::warning(note);
+  run_name_ = session_.broadcast(folder_ ? folder_->run_name() : "");
+}
 
 void Run::load_model() {
   if (settings_.model.weights.empty()) {
@@ -85,7 +133,7 @@ TrainerState Run::restore(const checkpoint::Choice& choice) {
 }
 
 TrainerState Run::begin() {
-  const auto choice = checkpoint::choose(session_, folder_.root(), settings_.checkpoint.resume,
+  const auto choice = checkpoint::choose(session_, settings_.output, settings_.checkpoint.resume,
                                          settings_.checkpoint.each_node);
   if (choice) return restore(*choice);
   load_model();
@@ -93,39 +141,46 @@ TrainerState Run::begin() {
 }
 
 void Run::write_run_files() {
-  folder_.copy_model_files(settings_.model.config);
-  folder_.copy_model_files(settings_.model.tokenizer);
-  checkpoint::replace_text(folder_.root() / "config.yaml", settings_.config_yaml);
+  session_.together([&] {
+    if (!folder_) return;
+    folder_->copy_model_files(settings_.model.config);
+    folder_->copy_model_files(settings_.model.tokenizer);
+    checkpoint::replace_text(folder_->root() / "config.yaml", settings_.config_yaml);
+  });
 }
 
 void Run::save(const TrainerState& state, std::optional<double> eval_loss) {
   checkpoint::SaveRequest request;
-  request.folder = folder_.checkpoints();
+  request.folder = checkpoint::checkpoints_in(settings_.output);
   request.step = state.step;
-  request.run = folder_.run_name();
-  request.weights = weight_slices(model_.parameters());
-  request.optimizer = optimizer_slices(optimizers_);
+  request.run = run_name_;
+  request.weights = weight_slices(model_.parameters(), plan_.owned());
+  request.optimizer = optimizer_slices(optimizers_, plan_.owned());
   request.trainer = {{"state", to_json(state)}, {"identity", identity_of(settings_, plan_)}};
-  request.copies = checkpoint::model_files(folder_.root());
+  request.copies = checkpoint::model_files(settings_.output);
   request.format = settings_.checkpoint.format;
   request.metric = eval_loss;
   request.each_node = settings_.checkpoint.each_node;
   const std::filesystem::path made = checkpoint::save(session_, request);
-  folder_.link_latest(made);
-  for (const std::string& note :
-       checkpoint::retain(folder_.checkpoints(), state.step, settings_.checkpoint.retention).notes)
-    log::warning(note);
+  session_.together([&] {
+    if (!folder_) return;
+    folder_->link_latest(made);
+    const auto cleared =
+        checkpoint::retain(folder_->checkpoints(), state.step, settings_.checkpoint.retention);
+    for (const std::string& note : cleared.notes) log::warning(note);
+  });
   log::info("saved " + made.string());
 }
 
 std::optional<TrainerState> Run::roll_back() {
   const auto choice =
-      checkpoint::choose(session_, folder_.root(), {}, settings_.checkpoint.each_node);
+      checkpoint::choose(session_, settings_.output, {}, settings_.checkpoint.each_node);
   if (!choice) return std::nullopt;
   return restore(*choice);
 }
 
 void Run::sample(std::uint64_t step, Journal& journal) {
+  if (!session_.is_first()) return;
   for (std::size_t number = 0; number < settings_.prompts.size(); ++number) {
     const std::string& prompt = settings_.prompts[number];
     try {
@@ -154,6 +209,13 @@ Requests Run::requests() {
   return requests;
 }
 
+std::vector<double> Run::gather(double mine) {
+  std::vector<double> all;
+  for (const std::string& each : session_.gather(Json(mine).dump()))
+    all.push_back(Json::parse(each).get<double>());
+  return all;
+}
+
 void Run::report_memory() const {
   const bool is_gpu = settings_.device.is_cuda();
   const std::uint64_t peak = is_gpu ? device::memory_of(settings_.device).peak_allocated
@@ -172,7 +234,7 @@ RunEnd Run::train() {
     log::info("nothing is left to do: the run has its " + std::to_string(first) + " steps");
     return RunEnd::finished;
   }
-  Journal journal({.folder = folder_.root(),
+  Journal journal({.folder = session_.is_first() ? settings_.output : "",
                    .tensorboard = settings_.tensorboard,
                    .resumed_at = first > 0 ? std::optional(first) : std::nullopt,
                    .total_steps = plan_.trainer.total_steps});
@@ -180,8 +242,11 @@ RunEnd Run::train() {
       .save = [&](const TrainerState& at, std::optional<double> loss) { save(at, loss); },
       .roll_back = [&] { return roll_back(); },
       .sample = [&](std::uint64_t step) { sample(step, journal); },
-      .requests = [&] { return requests(); }};
-  Trainer trainer({.model = model_,
+      .requests = [&] { return requests(); },
+      .gather = [&](double mine) { return gather(mine); }};
+  Trainer trainer({.config = plan_.config,
+                   .device = settings_.device,
+                   .runner = *runner_,
                    .updater = updater_,
                    .clipper = clipper_,
                    .schedule = *plan_.schedule,

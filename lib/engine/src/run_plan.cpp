@@ -15,8 +15,6 @@
 namespace fg::engine {
 namespace {
 
-using Parameters = std::vector<optim::Parameter>;
-
 void plan_model(const RunSettings& settings, RunPlan& plan) {
   const std::filesystem::path file = settings.model.config / "config.json";
   plan.config = arch::parse_model_config(read_json(file), file.string());
@@ -26,7 +24,7 @@ void plan_model(const RunSettings& settings, RunPlan& plan) {
     fail(ExitCode::usage, std::string("model.dtype ") + c10::toString(plan.type) +
                               ": training on a GPU computes in bfloat16; set model.dtype to "
                               "bfloat16 or auto, or --devices cpu");
-  plan.layout = params::plan_layout(plan.config, params::whole(plan.config));
+  plan.model_layout = params::plan_layout(plan.config, params::whole(plan.config));
   const std::int64_t longest = plan.config.max_position_embeddings;
   if (static_cast<std::int64_t>(settings.data.train.seq_len) > longest)
     log::warning("train.seq_len is " + std::to_string(settings.data.train.seq_len) +
@@ -41,46 +39,105 @@ void plan_batch(const RunSettings& settings, RunPlan& plan) {
 }
 
 /// Every group's lr follows the scaling of the optimizer's own.
-void plan_optimizer(const RunSettings& settings, const Parameters& parameters, RunPlan& plan) {
+void plan_optimizer(const RunSettings& settings, RunPlan& plan) {
   const double scaling = optim::scaled_lr(settings.budget, 1);
   plan.lr = scaling * optim::read_options(settings.optimizer.settings, "optimizer").lr;
   plan.assignments =
-      optim::assign_groups(settings.optimizer.settings, settings.optimizer.groups, parameters);
+      optim::assign_groups(settings.optimizer.settings, settings.optimizer.groups,
+                           parameters_of(plan.model_layout, plan.type));
   for (optim::Assignment& assignment : plan.assignments.of_parameters)
     assignment.options.lr *= scaling;
   for (const std::string& group : plan.assignments.shadowed)
     log::warning("optimizer_groups: all parameters of '" + group + "' belong to earlier groups");
 }
 
-void plan_gradients(const RunSettings& settings, const Parameters& parameters, RunPlan& plan) {
-  const optim::GradientNeeds needs{.microbatches = static_cast<std::int64_t>(plan.microbatches),
+std::int64_t microbatch_tokens(const RunSettings& settings) {
+  return settings.batch.microbatch_rows * static_cast<std::int64_t>(settings.data.train.seq_len);
+}
+
+std::uint64_t available_bytes(const RunSettings& settings) {
+  return settings.available_bytes.value_or(available_memory(settings.device));
+}
+
+/// True where any device of the job could train the whole model, as ddp would.
+bool fits_one_device(const RunSettings& settings, const RunPlan& plan) {
+  MemoryQuestion question{.config = plan.config,
+                          .layout = plan.model_layout,
+                          .type = plan.type,
+                          .device = settings.device,
+                          .policies = {},
+                          .microbatch_tokens = microbatch_tokens(settings),
+                          .microbatches = 2,
+                          .kept = plan.type,
+                          .optimizer = plan.assignments};
+  const std::uint64_t bytes = settings.model.budget_bytes.value_or(
+      settings.least_available_bytes.value_or(available_bytes(settings)));
+  question.policies = choose_policies(question, settings.model.policy, bytes);
+  return static_cast<std::uint64_t>(forecast_memory(question).total()) <= bytes;
+}
+
+void plan_ranks(const RunSettings& settings, RunPlan& plan) {
+  const bool is_open = !settings.parallel.trainer && settings.world.ranks > 1;
+  plan.arrangement =
+      arrange(settings.parallel, settings.world, plan.config,
+              static_cast<std::int64_t>(settings.data.train.seq_len),
+              !is_open || fits_one_device(settings, plan));
+  if (is_open && settings.batch.is_of_replica &&
+      plan.arrangement.trainer == TrainerKind::pipeline)
+    fail(ExitCode::usage,
+         "the model does not fit one device, so train.trainer auto takes a pipeline of " +
+             std::to_string(settings.world.ranks) +
+             " ranks; train.batch_size counts rows of a replica, of which there is then one: set "
+             "train.global_batch_size, or train.trainer");
+  plan.layout = params::plan_layout(plan.config, plan.parts());
+}
+
+/// A pipeline's tied weight and a replica's gradients meet in a buffer.
+UpdateTime update_time_of(const RunPlan& plan, const optim::GradientNeeds& needs) {
+  if (plan.arrangement.trainer == TrainerKind::basic)
+    return optim::gradients_are_kept(needs) ? UpdateTime::at_end : UpdateTime::in_backward;
+  optim::GradientNeeds of_one = needs;
+  of_one.microbatches = 1;
+  return optim::gradients_are_kept(of_one) ? UpdateTime::at_end : UpdateTime::on_call;
+}
+
+void plan_gradients(const RunSettings& settings, RunPlan& plan) {
+  const auto microbatches = static_cast<std::int64_t>(plan.microbatches);
+  const optim::GradientNeeds needs{.microbatches = microbatches,
                                    .clip = settings.optimizer.clip,
                                    .nan = settings.optimizer.guard.nan,
                                    .spike = settings.optimizer.guard.spike};
-  const bool kept = optim::gradients_are_kept(needs);
+  plan.update_time = update_time_of(plan, needs);
   optim::validate(settings.optimizer.clip);
-  optim::validate(settings.optimizer.guard, kept);
-  const std::int64_t tokens =
-      settings.batch.microbatch_rows * static_cast<std::int64_t>(settings.data.train.seq_len);
+  optim::validate(settings.optimizer.guard, plan.update_time == UpdateTime::at_end);
+  const optim::Assignments own = plan.assignments_of(plan.layout);
+  const bool is_pipeline = plan.arrangement.trainer == TrainerKind::pipeline;
+  const auto [first, last] = plan.arrangement.share_of(plan.microbatches);
   MemoryQuestion question{.config = plan.config,
                           .layout = plan.layout,
                           .type = plan.type,
                           .device = settings.device,
                           .policies = {.kept = plan.config.layers},
-                          .microbatch_tokens = tokens,
-                          .microbatches = needs.microbatches,
+                          .parts = is_pipeline ? plan.parts() : std::vector<params::Part>(),
+                          .held = plan.arrangement.held_by(plan.arrangement.rank,
+                                                           static_cast<int>(plan.microbatches)),
+                          .microbatch_tokens = microbatch_tokens(settings),
+                          .microbatches = static_cast<std::int64_t>(last - first),
                           .kept = std::nullopt,
-                          .optimizer = plan.assignments};
-  if (kept) {
+                          .optimizer = own};
+  if (plan.update_time != UpdateTime::in_backward) {
     const auto others = static_cast<std::uint64_t>(forecast_memory(question).total());
-    const std::uint64_t available = available_memory(settings.device);
-    plan.kept = optim::gradient_dtype(settings.optimizer.gradient_type, parameters,
+    // The sums of replicas need one type on all of them.
+    const std::uint64_t available =
+        settings.least_available_bytes.value_or(available_bytes(settings));
+    plan.kept = optim::gradient_dtype(settings.optimizer.gradient_type,
+                                      parameters_of(plan.layout, plan.type),
                                       available - std::min(available, others));
     question.kept = plan.kept;
   }
   question.policies =
       choose_policies(question, settings.model.policy,
-                      settings.model.budget_bytes.value_or(available_memory(settings.device)));
+                      settings.model.budget_bytes.value_or(available_bytes(settings)));
   plan.policies = question.policies;
   plan.memory = forecast_memory(question);
 }
@@ -152,6 +209,9 @@ void plan_steps(const RunSettings& settings, RunPlan& plan) {
   trainer.guard = settings.optimizer.guard;
   if (settings.device.is_cuda())
     trainer.peak_flops = device_peak_flops(device::describe_gpu(settings.device.index()).name);
+  if (trainer.peak_flops) *trainer.peak_flops *= plan.arrangement.ranks;
+  trainer.batches_at_once =
+      plan.arrangement.ranks == 1 ? 1 : 4 * static_cast<std::size_t>(plan.arrangement.ranks);
   optim::validate(settings.optimizer.schedule, plan.lr);
   plan.schedule = std::make_unique<optim::LrSchedule>(
       settings.optimizer.schedule, plan.lr, plan.tokens_per_step,
@@ -162,17 +222,51 @@ void plan_steps(const RunSettings& settings, RunPlan& plan) {
 
 std::int64_t RunPlan::parameters() const {
   std::int64_t elements = 0;
-  for (const params::LogicalTensor& tensor : layout.logical) elements += tensor.elements();
+  for (const params::LogicalTensor& tensor : model_layout.logical) elements += tensor.elements();
   return elements;
+}
+
+std::vector<params::Part> RunPlan::parts() const {
+  if (arrangement.trainer != TrainerKind::pipeline) return {params::whole(config)};
+  return arrangement.parts_of(arrangement.rank);
+}
+
+std::vector<bool> RunPlan::owned() const {
+  std::vector<bool> own(layout.logical.size(), true);
+  if (arrangement.trainer == TrainerKind::pipeline) {
+    const bool has_copy = arrangement.tied_ends_cross() && arrangement.rank != 0;
+    for (std::size_t index = 0; index < own.size(); ++index)
+      if (has_copy && layout.fused[layout.logical[index].fused].role == params::Role::embedding)
+        own[index] = false;
+    return own;
+  }
+  // Each tensor to the replica that has least so far.
+  std::vector<std::int64_t> loads(static_cast<std::size_t>(arrangement.ranks), 0);
+  for (std::size_t index = 0; index < own.size(); ++index) {
+    const auto least = std::ranges::min_element(loads);
+    *least += layout.logical[index].elements();
+    own[index] = least - loads.begin() == arrangement.rank;
+  }
+  return own;
+}
+
+optim::Assignments RunPlan::assignments_of(const params::Layout& tensors) const {
+  optim::Assignments own;
+  for (const optim::Assignment& assignment : assignments.of_parameters)
+    if (std::ranges::any_of(tensors.logical, [&](const params::LogicalTensor& tensor) {
+          return tensor.name == assignment.parameter.name;
+        }))
+      own.of_parameters.push_back(assignment);
+  return own;
 }
 
 RunPlan make_plan(const RunSettings& settings, MissingData missing) {
   RunPlan plan;
   plan_model(settings, plan);
   plan_batch(settings, plan);
-  const Parameters parameters = parameters_of(plan.layout, plan.type);
-  plan_optimizer(settings, parameters, plan);
-  plan_gradients(settings, parameters, plan);
+  plan_optimizer(settings, plan);
+  plan_ranks(settings, plan);
+  plan_gradients(settings, plan);
   plan_data(settings, missing, plan);
   plan_steps(settings, plan);
   return plan;

@@ -26,14 +26,6 @@ bool is_due(std::uint64_t step, std::uint64_t every) {
   return every > 0 && step % every == 0;
 }
 
-Work work_of(const arch::ModelConfig& config, const model::Batch& batch) {
-  Work work{.tokens = batch.tokens(), .trained = batch.trained()};
-  const auto starts = batch.documents.starts();
-  for (std::size_t document = 0; document + 1 < starts.size(); ++document)
-    work.attended_pairs += attended_pairs(config, starts[document + 1] - starts[document]);
-  return work;
-}
-
 }  // namespace
 
 Trainer::Trainer(Parts parts, TrainerSettings settings, TrainerState state)
@@ -45,8 +37,8 @@ Trainer::Trainer(Parts parts, TrainerSettings settings, TrainerState state)
   parts_.updater.restore(state_.last_norm);
   // A spike that is to be skipped must be seen before its update.
   const bool waits_for_loss =
-      parts_.updater.keeps_gradients() && settings_.guard.spike == optim::SpikePolicy::skip;
-  most_in_air_ = parts_.model.device().is_cuda() && !waits_for_loss ? 1 : 0;
+      parts_.updater.waits_for_numbers() && settings_.guard.spike == optim::SpikePolicy::skip;
+  most_in_air_ = parts_.device.is_cuda() && !waits_for_loss ? 1 : 0;
   if (state_.step > 0) saved_at_ = state_.step;
   restart_feed();
 }
@@ -88,26 +80,14 @@ Trainer::StepData Trainer::fetch() {
 Trainer::Flight Trainer::launch(StepData data) {
   const std::uint64_t step = state_.step + flights_.size();
   Flight flight{.data = std::move(data), .lr = parts_.schedule.lr(step), .work = {}, .numbers = {}};
-  const Microbatches& microbatches = flight.data.microbatches;
-  parts_.updater.begin(
-      static_cast<std::int64_t>(microbatches.size()),
-      {.step = step, .seed = settings_.seed, .lr_factor = parts_.schedule.factor(step)});
-  const auto share = [](std::int64_t trained) {
-    return 1.0 / static_cast<double>(std::max<std::int64_t>(1, trained));
-  };
-  at::Tensor loss_sum =
-      at::zeros({1}, at::TensorOptions(at::kDouble).device(parts_.model.device()));
-  for (const auto& microbatch : microbatches) {
-    const model::Batch batch = make_batch(parts_.model, microbatch);
-    const double scale =
-        fault_planted("engine.mean_of_means")
-            ? share(batch.trained() * static_cast<std::int64_t>(microbatches.size()))
-            : share(flight.data.rows.trained);
-    loss_sum.add_(model::loss_sum(parts_.model.train(batch, scale, parts_.updater.gradients())));
-    flight.work += work_of(parts_.model.config(), batch);
-  }
-  flight.numbers = device::Readback(at::cat({loss_sum, parts_.updater.measure()}));
-  if (parts_.updater.keeps_gradients() && most_in_air_ > 0) parts_.updater.apply();
+  flight.work = work_of(parts_.config, flight.data.microbatches);
+  flight.numbers = device::Readback(parts_.runner.run(
+      {.microbatches = flight.data.microbatches,
+       .trained = flight.data.rows.trained,
+       .context = {.step = step,
+                   .seed = settings_.seed,
+                   .lr_factor = parts_.schedule.factor(step)}}));
+  if (parts_.updater.waits_for_numbers() && most_in_air_ > 0) parts_.updater.apply();
   return flight;
 }
 
@@ -117,7 +97,7 @@ optim::StepReport Trainer::report_of(Flight& flight) const {
   return {.step = state_.step + 1,
           .loss = numbers[0] / static_cast<double>(trained),
           .norm = numbers[2] == 0 || !std::isfinite(numbers[1]) ? numbers[1] : std::nan(""),
-          .gradients_kept = parts_.updater.keeps_gradients()};
+          .gradients_kept = parts_.updater.waits_for_numbers()};
 }
 
 void Trainer::settle() {
@@ -133,7 +113,7 @@ void Trainer::settle() {
       fail(ExitCode::numerics,
            decision.message + "; the last checkpoint is untouched (docs/operations.md)");
     if (decision.action == optim::Action::proceed) {
-      if (parts_.updater.keeps_gradients() && most_in_air_ == 0) parts_.updater.apply();
+      if (parts_.updater.waits_for_numbers() && most_in_air_ == 0) parts_.updater.apply();
       flight.seconds += now() - begin;
       return accept(flight, report);
     }
@@ -200,11 +180,11 @@ void Trainer::write_record() {
   const double seconds = std::max(seconds_, 1e-9);
   record.tokens_per_second = static_cast<double>(timed_.tokens) / seconds;
   if (settings_.peak_flops)
-    record.mfu = training_flops(parts_.model.config(), timed_) / seconds / *settings_.peak_flops;
-  const at::Device device = parts_.model.device();
+    record.mfu = training_flops(parts_.config, timed_) / seconds / *settings_.peak_flops;
+  const at::Device device = parts_.device;
   const std::uint64_t peak =
       device.is_cuda() ? device::memory_of(device).peak_allocated : process_memory().peak_resident;
-  record.memory_gib = {static_cast<double>(peak) / (1 << 30)};
+  record.memory_gib = parts_.hooks.gather(static_cast<double>(peak) / (1 << 30));
   record.data_wait_s = waited - waited_;
   parts_.journal.train(record,
                        log::seconds_left(static_cast<std::int64_t>(run_steps_), run_seconds_,
@@ -216,11 +196,31 @@ void Trainer::write_record() {
   state_.interval = {};
 }
 
-bool Trainer::evaluate() {
+Evaluation Trainer::losses_of_evaluation() {
   const auto plan = parts_.evaluation->at(0);
-  const Evaluation result =
-      engine::evaluate(parts_.model, parts_.evaluation->set(), *plan, settings_.microbatch_rows,
-                       settings_.eval_rows, [](std::uint64_t) {});
+  const auto all = static_cast<std::uint64_t>(plan->rows());
+  const std::uint64_t rows = std::min(all, settings_.eval_rows.value_or(all));
+  Evaluation result;
+  std::vector<at::Tensor> losses;
+  for (std::uint64_t row = 0; row < rows;) {
+    Microbatches batches;
+    for (; row < rows && batches.size() < settings_.batches_at_once;) {
+      auto& batch = batches.emplace_back();
+      const std::uint64_t end =
+          std::min(rows, row + static_cast<std::uint64_t>(settings_.microbatch_rows));
+      for (; row < end; ++row)
+        batch.push_back(data::make_row(parts_.evaluation->set(), *plan, row));
+    }
+    result.tokens += work_of(parts_.config, batches).trained;
+    losses.push_back(parts_.runner.losses_of(batches));
+  }
+  device::Readback sum(sum_in_order(at::cat(losses)));
+  result.loss_sum = *sum.values().data_ptr<double>();
+  return result;
+}
+
+bool Trainer::evaluate() {
+  const Evaluation result = losses_of_evaluation();
   evaluated_at_ = state_.step;
   eval_loss_ = result.loss();
   parts_.journal.evaluation({.step = static_cast<std::int64_t>(state_.step),

@@ -56,6 +56,13 @@ std::int64_t working_bytes(const arch::ModelConfig& config, at::ScalarType type,
   return tokens * (values * bytes_of(type) + sums);
 }
 
+std::int64_t halfway_bytes(const arch::ModelConfig& config, at::ScalarType type,
+                           std::int64_t tokens) {
+  const Widths widths(config);
+  // Gradients of the output, the middle, q, k and v, gate and up; and the gated unit.
+  return tokens * (2 * widths.hidden + widths.qkv + 3 * widths.inner) * bytes_of(type);
+}
+
 std::int64_t head_bytes(const arch::ModelConfig& config, at::ScalarType type, std::int64_t tokens,
                         at::DeviceType device) {
   const std::int64_t rows = params::padded_rows(config.vocab_size);

@@ -71,10 +71,8 @@ void Model::set_policy(MemoryPolicy policy) {
 }
 
 void Model::set_policies(const LayerPolicies& policies) {
-  auto block = layers_.begin();
-  for (const params::Part& part : parts_)
-    for (std::int64_t layer = part.first_layer; layer < part.last_layer; ++layer)
-      (block++)->set_policy(policies.of(layer), parking_.get());
+  for (std::size_t index = 0; index < layers_.size(); ++index)
+    layers_[index].set_policy(policies.of(static_cast<std::int64_t>(index)), parking_.get());
 }
 
 Batch Model::make_batch(std::span<const std::int64_t> ids, std::span<const std::int64_t> lengths,

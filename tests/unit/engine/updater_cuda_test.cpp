@@ -47,7 +47,8 @@ struct Trial {
         assignments(assignments_of(model.parameters().layout(), type)),
         optimizers(assignments, device),
         clipper(clip),
-        updater(model.parameters(), optimizers, clipper, kept) {
+        updater(model.parameters(), optimizers, clipper,
+                {.kept = kept, .time = {}, .share = {}}) {
     params::initialise(model.parameters(), 3, 0.05);
   }
 
@@ -61,9 +62,9 @@ struct Trial {
     const std::int64_t length = 200;
     const model::Batch batch = model.make_batch(ids, {&length, 1}, targets);
     updater.begin(1, {.step = number, .seed = 1});
-    model.train(batch, scale, updater.gradients());
-    device::Readback numbers(updater.measure());
-    if (updater.keeps_gradients()) updater.apply();
+    const at::Tensor losses = model.train(batch, scale, updater.gradients());
+    device::Readback numbers(updater.measure(model::loss_sum(losses).view({1})));
+    if (updater.waits_for_numbers()) updater.apply();
     return numbers;
   }
 
@@ -91,11 +92,11 @@ bool are_equal(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& 
 }
 
 double norm_in(device::Readback numbers) {
-  return numbers.values().data_ptr<double>()[0];
+  return numbers.values().data_ptr<double>()[1];
 }
 
 bool is_bad(device::Readback numbers) {
-  return numbers.values().data_ptr<double>()[1] != 0;
+  return numbers.values().data_ptr<double>()[2] != 0;
 }
 
 constexpr const char* types[] = {"adafactor", "adamw", "adamw8bit", "adamw4bit", "sgd"};

@@ -13,10 +13,14 @@ namespace fg::engine {
 
 // What of a process goes into a checkpoint and comes back: logical tensors, whatever their storage.
 
-/// Views of the weights, which must not change until the save is done.
-std::vector<checkpoint::Slice> weight_slices(const params::Parameters& parameters);
-/// Views of the optimizers' state, "<parameter>.<state>", the rows that lie here.
-std::vector<checkpoint::Slice> optimizer_slices(optim::OptimizerSet& optimizers);
+/// Views of the weights that are this rank's own (by logical tensor), which must not change until
+/// the save is done.
+std::vector<checkpoint::Slice> weight_slices(const params::Parameters& parameters,
+                                             const std::vector<bool>& owned);
+/// Views of the state of the same parameters, "<parameter>.<state>". The optimizers have them in
+/// the parameters' order.
+std::vector<checkpoint::Slice> optimizer_slices(optim::OptimizerSet& optimizers,
+                                                const std::vector<bool>& owned);
 
 /// Fills every weight. Error(cannot_load) where a tensor is missing or has another shape or type
 /// than here: both are named.

@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <fg/arch/model_config.hpp>
+#include <fg/engine/arrangement.hpp>
 #include <fg/model/block.hpp>
 #include <fg/optim/groups.hpp>
 #include <fg/params/layout.hpp>
@@ -22,6 +23,8 @@ struct MemoryQuestion {
   at::ScalarType type = at::kFloat;
   at::Device device = at::kCPU;
   model::LayerPolicies policies = {};
+  std::vector<params::Part> parts = {};     // of the model that are here; none: all of it
+  Held held = {};                           // by a pipeline's rank
   std::int64_t microbatch_tokens = 0;       // of the longest microbatch
   std::int64_t microbatches = 1;            // of one step on this rank
   std::optional<at::ScalarType> kept = {};  // the gradient buffer, if any

@@ -19,12 +19,14 @@
 namespace fg::engine {
 
 /// What a run will do, found out before a weight is allocated: a function of the settings and the
-/// files they name, the same on every rank.
+/// files they name, the same on every rank but for what the rank itself holds.
 struct RunPlan {
   arch::ModelConfig config;
   at::ScalarType type = at::kFloat;
-  params::Layout layout;
-  optim::Assignments assignments;
+  Arrangement arrangement;
+  params::Layout model_layout;     // of the whole model
+  params::Layout layout;           // of what this rank holds
+  optim::Assignments assignments;  // of the whole model
 
   std::string tokenizer_hash;
   std::string template_name;
@@ -32,16 +34,24 @@ struct RunPlan {
   std::unique_ptr<data::EpochPlans> evaluation;  // absent without evaluation
   std::unique_ptr<StepPlan> steps;               // absent without train
   std::uint64_t tokens_per_step = 0;             // as settings.budget has it
-  std::uint64_t microbatches = 1;                // of a full step on this rank
+  std::uint64_t microbatches = 1;                // of a full step
 
   double lr = 0;  // the optimizer's, after scaling
   std::unique_ptr<optim::LrSchedule> schedule;
   std::optional<at::ScalarType> kept;  // the gradient buffer's type
+  UpdateTime update_time = UpdateTime::in_backward;
   model::LayerPolicies policies;
   MemoryForecast memory;
   TrainerSettings trainer;  // its total_steps is 0 where the data is not known
 
   std::int64_t parameters() const;
+  /// The parts of the model that are this rank's.
+  std::vector<params::Part> parts() const;
+  /// By this rank's logical tensors: those that it saves, and whose gradients it counts in the norm.
+  /// Each of the model's tensors is one rank's own, whoever else holds it too.
+  std::vector<bool> owned() const;
+  /// Those of the model's assignments that are of `tensors`.
+  optim::Assignments assignments_of(const params::Layout& tensors) const;
 };
 
 enum class MissingData : bool { refuse, go_on };

@@ -14,6 +14,7 @@
 #include <fg/checkpoint/retention.hpp>
 #include <fg/checkpoint/save.hpp>
 #include <fg/data/options.hpp>
+#include <fg/engine/arrangement.hpp>
 #include <fg/model/block.hpp>
 #include <fg/model/model.hpp>
 #include <fg/optim/clipping.hpp>
@@ -48,6 +49,7 @@ struct DataSettings {
 struct BatchSettings {
   std::uint64_t global_rows = 1;     // of one step, over the whole job
   std::int64_t microbatch_rows = 1;  // that go through at once
+  bool is_of_replica = false;  // given a replica; `global_rows` then counts a replica a rank
 };
 
 struct LengthSettings {
@@ -88,8 +90,19 @@ struct CheckpointSettings {
   bool each_node = false;
 };
 
+struct CommSettings {
+  double timeout_s = 600;
+  double simulated_bytes_per_second = 0;  // of a slow link to pretend; 0: none
+};
+
 struct RunSettings {
+  World world;
   at::Device device = at::kCPU;
+  /// What this rank may use, and the least that any rank may. Nothing: what is available here.
+  std::optional<std::uint64_t> available_bytes;
+  std::optional<std::uint64_t> least_available_bytes;
+  ParallelSettings parallel;
+  CommSettings comm;
   bool deterministic = false;  // on a GPU: the same bits every time, somewhat slower
   ModelSettings model;
   DataSettings data;

@@ -14,6 +14,7 @@
 #include <fg/engine/evaluation.hpp>
 #include <fg/engine/journal.hpp>
 #include <fg/engine/step_plan.hpp>
+#include <fg/engine/step_runner.hpp>
 #include <fg/engine/trainer_state.hpp>
 #include <fg/engine/updater.hpp>
 #include <fg/model/model.hpp>
@@ -41,7 +42,8 @@ struct TrainerSettings {
   bool keeps_best = true;                  // an evaluation's best is saved at once
 
   optim::GuardOptions guard;
-  std::optional<double> peak_flops;  // of the device, for MFU
+  std::optional<double> peak_flops;  // of all devices of the job, for MFU
+  std::size_t batches_at_once = 1;   // of an evaluation, over all ranks
 };
 
 /// What has come from outside since it was last asked; the same on every rank.
@@ -61,14 +63,17 @@ struct TrainerHooks {
   std::function<std::optional<TrainerState>()> roll_back;
   std::function<void(std::uint64_t step)> sample;
   std::function<Requests()> requests;
+  /// This rank's bytes to rank 0, which gets those of all ranks.
+  std::function<std::vector<double>(double)> gather;
 };
 
 /// How a run came to its end.
 enum class RunEnd { finished, stopped_early, requeue, interrupted, terminated };
 
-/// The loop of one process over a whole model. Each step: its rows, forward and backward microbatch
-/// by microbatch with the loss's gradient scaled by 1 / (trained tokens of the step), the update,
-/// then log line, evaluation and checkpoint where they are due.
+/// The loop of a job, the same on every rank. Each step: its rows, forward and backward by a
+/// StepRunner with the loss's gradient scaled by 1 / (trained tokens of the step), the update, then
+/// log line, evaluation and checkpoint where they are due. All decisions are made from numbers that
+/// all ranks have, so they agree.
 ///
 /// On a GPU a step is queued before the numbers of the one before it are read, so the GPU never
 /// runs dry. Should those be bad, nothing has been written since: the later step is thrown away and
@@ -77,7 +82,9 @@ class Trainer {
 public:
   /// All must outlive this. `evaluation` may be absent.
   struct Parts {
-    model::Model& model;
+    const arch::ModelConfig& config;
+    at::Device device;
+    StepRunner& runner;
     Updater& updater;
     optim::Clipper& clipper;
     const optim::LrSchedule& schedule;
@@ -96,7 +103,6 @@ public:
   const TrainerState& state() const noexcept { return state_; }
 
 private:
-  using Microbatches = std::vector<std::vector<data::Row>>;
   struct StepData {
     StepRows rows;
     Microbatches microbatches;
@@ -123,6 +129,7 @@ private:
   bool must_land() const;
   void poll();
   void write_record();
+  Evaluation losses_of_evaluation();
   /// True where the run has waited long enough for a gain.
   bool evaluate();
   void save();

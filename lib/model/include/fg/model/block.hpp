@@ -17,7 +17,7 @@ enum class MemoryPolicy : std::uint8_t {
   offload,     // the same, and the input waits in host memory
 };
 
-/// The policies of all layers: the first `kept` of the model keep, the others have theirs.
+/// The policies of a process's layers: the first `kept` of them keep, the others have theirs.
 struct LayerPolicies {
   std::int64_t kept = 0;
   MemoryPolicy others = MemoryPolicy::checkpoint;

@@ -21,6 +21,11 @@ std::int64_t saved_bytes(const arch::ModelConfig& config, at::ScalarType type, M
 std::int64_t working_bytes(const arch::ModelConfig& config, at::ScalarType type,
                            std::int64_t tokens, at::DeviceType device = at::kCPU);
 
+/// What one layer holds between the halves of its backward pass beyond saved_bytes of `keep`, where
+/// a schedule runs them apart.
+std::int64_t halfway_bytes(const arch::ModelConfig& config, at::ScalarType type,
+                           std::int64_t tokens);
+
 /// What the head's backward pass needs at its peak.
 std::int64_t head_bytes(const arch::ModelConfig& config, at::ScalarType type, std::int64_t tokens,
                         at::DeviceType device = at::kCPU);

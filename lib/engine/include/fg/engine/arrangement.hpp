@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fg/arch/model_config.hpp>
+#include <fg/params/layout.hpp>
+#include <fg/schedule/build.hpp>
+#include <fg/schedule/passes.hpp>
+#include <fg/schedule/plan.hpp>
+#include <fg/schedule/split.hpp>
+
+namespace fg::engine {
+
+/// How the ranks of a job share a model: one rank alone; each rank has all of it and takes some of
+/// the microbatches; each has some of its layers and takes all microbatches.
+enum class TrainerKind : std::uint8_t { basic, ddp, pipeline };
+std::string to_string(TrainerKind kind);
+
+/// The job that a process belongs to.
+struct World {
+  int rank = 0;
+  int ranks = 1;
+  std::vector<int> node_of_rank;   // empty: all on one machine
+  std::vector<double> rank_speed;  // relative; empty: all alike
+};
+
+struct ParallelSettings {
+  std::optional<TrainerKind> trainer;  // nothing: as the ranks and their memory allow
+  std::optional<int> pipeline;         // ranks of a pipeline
+  std::optional<int> data;             // replicas
+  schedule::Kind schedule = schedule::Kind::one_forward_one_backward;
+  std::vector<int> split;  // layers of each stage; empty: by cost
+  int extra_warmup = 0;    // more microbatches on their way between machines
+};
+
+/// What a rank of a pipeline holds at its worst, in microbatches of one of its stages.
+struct Held {
+  std::int64_t activations = 1;  // from forward to the end of backward
+  std::int64_t halves = 0;       // of those, between the halves of their backward pass
+};
+
+/// Who does what. The same on every rank but for `rank`.
+struct Arrangement {
+  TrainerKind trainer = TrainerKind::basic;
+  int rank = 0;
+  int ranks = 1;
+
+  // Of a pipeline.
+  schedule::Kind schedule = schedule::Kind::one_forward_one_backward;
+  std::vector<int> rank_of_stage;
+  schedule::Split split;
+  std::vector<int> extra_warmup;
+  bool tied = false;  // the model's embedding is its head
+
+  int stages() const { return static_cast<int>(rank_of_stage.size()); }
+  /// In their order; the parts of the model that the rank's process holds are in the same order.
+  std::vector<int> stages_of(int of_rank) const;
+  std::vector<params::Part> parts_of(int of_rank) const;
+  /// True where two ranks have a copy of the tied weight each.
+  bool tied_ends_cross() const { return tied && stages() > 1 && rank_of_stage.back() != 0; }
+  /// The order of one step of so many microbatches, on all ranks.
+  schedule::Plan plan(int microbatches, schedule::UpdateTime updates) const;
+  /// In a step of so many microbatches. {1, 0} unless this is a pipeline.
+  Held held_by(int of_rank, int microbatches) const;
+  /// The first of this rank's microbatches in a step of so many, and one past its last: with ddp
+  /// ranks take turns of neighbouring ones, of which the first ranks may have one more.
+  std::pair<std::size_t, std::size_t> share_of(std::size_t microbatches) const;
+};
+
+/// True where the other half of the backward pass at `place` follows without other computing
+/// between them: then both are done block by block.
+bool is_followed_by_weights(const schedule::Program& program, std::size_t place);
+
+/// Error(usage), with both numbers, where the ranks do not fit what is asked for.
+/// `fits_one_device`: of a whole model's training, for the choice between ddp and pipeline.
+Arrangement arrange(const ParallelSettings& settings, const World& world,
+                    const arch::ModelConfig& config, std::int64_t row_tokens, bool fits_one_device);
+
+}  // namespace fg::engine

@@ -1,0 +1,272 @@
+#include "pipeline.hpp"
+
+#include <algorithm>
+#include <deque>
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+
+#include <fg/base/error.hpp>
+#include <fg/base/failpoint.hpp>
+#include <fg/engine/evaluation.hpp>
+
+namespace fg::engine {
+namespace {
+
+using schedule::Action;
+using schedule::Op;
+
+/// Where a tensor of a tied model's stage lies: true for the embedding, which is also the head.
+bool is_tied_end(const params::FusedTensor& fused) {
+  return fused.role == params::Role::embedding;
+}
+
+bool holds(const params::Part& part, const params::FusedTensor& fused) {
+  switch (fused.role) {
+    case params::Role::embedding:
+      return part.has_embedding;
+    case params::Role::head:
+    case params::Role::final_norm:
+      return part.has_head;
+    default:
+      return fused.layer >= part.first_layer && fused.layer < part.last_layer;
+  }
+}
+
+}  // namespace
+
+/// What is under way of one step, by part and microbatch of this rank.
+struct Pipeline::Walk {
+  Walk(const Arrangement& arrangement, const Microbatches& given, at::Device device)
+      : stages(arrangement.stages_of(arrangement.rank)), microbatches(given) {
+    batches.resize(given.size());
+    for (std::size_t part = 0; part < stages.size(); ++part) cells.emplace_back(given.size());
+    losses = at::zeros({static_cast<std::int64_t>(given.size())},
+                       at::TensorOptions(at::kDouble).device(device));
+  }
+
+  /// One microbatch in one part.
+  struct Cell {
+    model::Pass pass;
+    at::Tensor input, output;             // activations
+    at::Tensor grad_output, grad_input;
+    comm::Pending input_comes, grad_comes;
+    bool is_done = false;  // both halves of its backward pass
+  };
+
+  std::size_t part_of(int stage) const {
+    const auto found = std::ranges::find(stages, stage);
+    FG_CHECK(found != stages.end());
+    return static_cast<std::size_t>(found - stages.begin());
+  }
+  bool has(int stage) const { return std::ranges::find(stages, stage) != stages.end(); }
+  Cell& cell(int stage, int microbatch) {
+    return cells[part_of(stage)][static_cast<std::size_t>(microbatch)];
+  }
+  const model::Batch& batch(model::Model& model, int microbatch) {
+    auto& made = batches[static_cast<std::size_t>(microbatch)];
+    if (!made) made = make_batch(model, microbatches[static_cast<std::size_t>(microbatch)]);
+    return *made;
+  }
+
+  std::vector<int> stages;
+  const Microbatches& microbatches;
+  const StepTask* task = nullptr;  // nothing: forward alone
+  std::vector<std::optional<model::Batch>> batches;
+  std::vector<std::vector<Cell>> cells;
+  std::deque<comm::Pending> sends;
+  at::Tensor losses;
+};
+
+Pipeline::Pipeline(model::Model& model, Updater& updater, const Arrangement& arrangement,
+                   comm::Communicator& ranks)
+    : model_(model), updater_(updater), arrangement_(arrangement), ranks_(ranks) {
+  FG_CHECK(updater_.time() != UpdateTime::in_backward);
+  connect(ranks);
+  const params::Layout& layout = model_.parameters().layout();
+  tensors_of_part_.resize(model_.parts().size());
+  for (std::size_t index = 0; index < layout.logical.size(); ++index) {
+    const params::FusedTensor& fused = layout.fused[layout.logical[index].fused];
+    if (arrangement_.tied && is_tied_end(fused)) {
+      tied_tensor_ = index;
+      continue;
+    }
+    for (std::size_t part = 0; part < model_.parts().size(); ++part)
+      if (holds(model_.parts()[part], fused)) tensors_of_part_[part].push_back(index);
+  }
+}
+
+Pipeline::~Pipeline() = default;
+
+void Pipeline::connect(comm::Communicator& ranks) {
+  const int me = arrangement_.rank;
+  for (int stage = 0; stage + 1 < arrangement_.stages(); ++stage) {
+    const int here = arrangement_.rank_of_stage[static_cast<std::size_t>(stage)];
+    const int there = arrangement_.rank_of_stage[static_cast<std::size_t>(stage) + 1];
+    for (const auto& [from, to] : {std::pair(here, there), std::pair(there, here)}) {
+      if (here == there || (from != me && to != me) || channels_.contains({from, to})) continue;
+      channels_[{from, to}] = ranks.group({from, to});
+    }
+  }
+  const int last = arrangement_.rank_of_stage.back();
+  if (arrangement_.tied_ends_cross() && (me == 0 || me == last))
+    tied_ends_ = ranks.group({0, last});
+}
+
+const schedule::Plan& Pipeline::plan_of(std::size_t microbatches) {
+  auto& plan = plans_[microbatches];
+  if (plan.programs.empty())
+    plan = arrangement_.plan(static_cast<int>(microbatches),
+                             updater_.waits_for_numbers() ? schedule::UpdateTime::at_end
+                                                          : schedule::UpdateTime::at_once);
+  return plan;
+}
+
+void Pipeline::forward(const Action& action, Walk& walk) {
+  Walk::Cell& cell = walk.cell(action.stage, action.microbatch);
+  const std::size_t part = walk.part_of(action.stage);
+  cell.input_comes.wait();
+  const int batch_of =
+      fault_planted("engine.stale_documents") && action.microbatch > 0 && action.stage > 0
+          ? action.microbatch - 1
+          : action.microbatch;
+  const model::Batch& batch = walk.batch(model_, batch_of);
+  const at::Tensor input = std::exchange(cell.input, at::Tensor());
+  at::Tensor output;
+  if (walk.task != nullptr) {
+    cell.pass.part = part;
+    output = model_.forward(input, batch, cell.pass);
+  } else {
+    output = model_.infer(part, input, batch);
+  }
+  const bool is_last = action.stage + 1 == arrangement_.stages();
+  if (is_last && walk.task == nullptr)
+    walk.losses.narrow(0, action.microbatch, 1).copy_(model::loss_sum(output));
+  if (is_last) return;
+  if (walk.has(action.stage + 1))
+    walk.cell(action.stage + 1, action.microbatch).input = output;
+  else
+    cell.output = output;
+}
+
+void Pipeline::backward(const schedule::Program& program, std::size_t place, Walk& walk) {
+  const Action& action = program[place];
+  Walk::Cell& cell = walk.cell(action.stage, action.microbatch);
+  cell.grad_comes.wait();
+  const model::Batch& batch = walk.batch(model_, action.microbatch);
+  const double scale =
+      1.0 / static_cast<double>(std::max<std::int64_t>(1, walk.task->trained));
+  const at::Tensor gradient = std::exchange(cell.grad_output, at::Tensor());
+  // Where the other half follows at once, block by block takes less memory.
+  cell.is_done = is_followed_by_weights(program, place);
+  params::Gradients& gradients = updater_.gradients();
+  const at::Tensor grad_input =
+      cell.is_done ? model_.backward(gradient, batch, scale, cell.pass, gradients)
+                   : model_.backward_input(gradient, batch, scale, cell.pass, gradients);
+  if (cell.pass.losses.defined())
+    walk.losses.narrow(0, action.microbatch, 1)
+        .copy_(model::loss_sum(std::exchange(cell.pass.losses, at::Tensor())));
+  if (action.stage == 0) return;
+  if (walk.has(action.stage - 1))
+    walk.cell(action.stage - 1, action.microbatch).grad_output = grad_input;
+  else
+    cell.grad_input = grad_input;
+}
+
+void Pipeline::send(const Action& action, Walk& walk) {
+  Walk::Cell& cell = walk.cell(action.stage, action.microbatch);
+  const bool is_activation = action.op == Op::send_activation;
+  const int stage = action.stage + (is_activation ? 1 : -1);
+  const int to = arrangement_.rank_of_stage[static_cast<std::size_t>(stage)];
+  at::Tensor& tensor = is_activation ? cell.output : cell.grad_input;
+  walk.sends.push_back(
+      channel(arrangement_.rank, to).isend(std::exchange(tensor, at::Tensor()), 1));
+  while (!walk.sends.empty() && walk.sends.front().is_done()) walk.sends.pop_front();
+}
+
+void Pipeline::receive(const Action& action, Walk& walk) {
+  Walk::Cell& cell = walk.cell(action.stage, action.microbatch);
+  const bool is_activation = action.op == Op::recv_activation;
+  const int stage = action.stage + (is_activation ? -1 : 1);
+  const int from = arrangement_.rank_of_stage[static_cast<std::size_t>(stage)];
+  std::int64_t tokens = 0;
+  for (const data::Row& row : walk.microbatches[static_cast<std::size_t>(action.microbatch)])
+    tokens += static_cast<std::int64_t>(row.ids.size());
+  const at::Tensor tensor =
+      at::empty({tokens, model_.config().hidden_size},
+                at::TensorOptions(model_.parameters().type()).device(model_.device()));
+  (is_activation ? cell.input : cell.grad_output) = tensor;
+  (is_activation ? cell.input_comes : cell.grad_comes) =
+      channel(from, arrangement_.rank).irecv(tensor, 0);
+}
+
+void Pipeline::exchange_tied() {
+  if (!tied_ends_ || fault_planted("engine.tied_ends_not_summed")) return;
+  tied_ends_->all_reduce_sum(updater_.gradients().logical(*tied_tensor_));
+}
+
+void Pipeline::update(const Action& action) {
+  const bool is_tied = action.op == Op::update_tied;
+  if (is_tied && !arrangement_.tied_ends_cross()) updater_.gradients().join_tied();
+  if (updater_.waits_for_numbers()) return;
+  if (is_tied) return updater_.update(*tied_tensor_);
+  const std::vector<int> stages = arrangement_.stages_of(arrangement_.rank);
+  const auto part = std::ranges::find(stages, action.stage) - stages.begin();
+  for (const std::size_t logical : tensors_of_part_[static_cast<std::size_t>(part)])
+    updater_.update(logical);
+}
+
+void Pipeline::do_action(const schedule::Program& program, std::size_t place, Walk& walk) {
+  const Action& action = program[place];
+  switch (action.op) {
+    case Op::forward:
+      return forward(action, walk);
+    case Op::backward_input:
+      return backward(program, place, walk);
+    case Op::backward_weight: {
+      Walk::Cell& cell = walk.cell(action.stage, action.microbatch);
+      if (!cell.is_done)
+        model_.backward_weight(walk.batch(model_, action.microbatch), cell.pass,
+                               updater_.gradients());
+      cell.pass = {};
+      return;
+    }
+    case Op::send_activation:
+    case Op::send_gradient:
+      return send(action, walk);
+    case Op::recv_activation:
+    case Op::recv_gradient:
+      return receive(action, walk);
+    case Op::exchange_tied:
+      return exchange_tied();
+    case Op::update:
+    case Op::update_tied:
+      return update(action);
+    case Op::reduce_gradients:
+      break;
+  }
+  fail(ExitCode::bug, "a pipeline alone has no replicas to reduce gradients over");
+}
+
+at::Tensor Pipeline::run(const StepTask& task) {
+  Walk walk(arrangement_, task.microbatches, model_.device());
+  walk.task = &task;
+  updater_.begin(static_cast<std::int64_t>(task.microbatches.size()), task.context);
+  const schedule::Program& program =
+      plan_of(task.microbatches.size()).programs[static_cast<std::size_t>(arrangement_.rank)];
+  for (std::size_t place = 0; place < program.size(); ++place) do_action(program, place, walk);
+  for (comm::Pending& each : walk.sends) each.wait();
+  return updater_.measure(walk.losses);
+}
+
+at::Tensor Pipeline::losses_of(const Microbatches& batches) {
+  Walk walk(arrangement_, batches, model_.device());
+  const schedule::Program program = schedule::forward_part(
+      plan_of(batches.size()).programs[static_cast<std::size_t>(arrangement_.rank)]);
+  for (std::size_t place = 0; place < program.size(); ++place) do_action(program, place, walk);
+  for (comm::Pending& each : walk.sends) each.wait();
+  ranks_.all_reduce_sum(walk.losses);
+  return walk.losses;
+}
+
+}  // namespace fg::engine
