@@ -95,6 +95,15 @@ void require_ranks(int given, std::int64_t wanted) {
                               std::to_string(given) + " were started");
 }
 
+/// Training refuses what this version cannot do; what only prints says so and goes on.
+void require_features(const config::Configuration& configuration, train::Ask ask) {
+  for (const std::string& feature : train::missing_features(configuration)) {
+    const std::string text = feature + " is not there in this version";
+    if (ask == train::Ask::train) fail(ExitCode::usage, text);
+    log::warning(text + ": shown as without it");
+  }
+}
+
 ExitCode body(session::Session& session, const app::Arguments& arguments) {
   train::CommandLine line;
   engine::RunSettings settings;
@@ -105,6 +114,7 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
     line = train::read_command_line(arguments);
     if (!line.note.empty()) log::info(line.note);
     const config::Loaded loaded = config::load(line.configuration, line.overrides);
+    require_features(loaded.configuration, line.ask);
     const std::int64_t wanted = configured::wanted_ranks(loaded.configuration);
     if (line.ask == train::Ask::train)
       require_ranks(session.size(), wanted);

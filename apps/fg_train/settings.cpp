@@ -62,24 +62,12 @@ data::Source source_of(const std::filesystem::path& path, double weight) {
   return source;
 }
 
-/// What this version cannot do, by name.
-void refuse_what_is_missing(const Configuration& configuration) {
-  const auto refuse = [](const std::string& what) {
-    fail(ExitCode::usage, what + " is not there in this version");
-  };
-  const config::Parallel& parallel = configuration.parallel;
-  if (configuration.train.trainer == config::Trainer::fsdp) refuse("train.trainer fsdp");
-  if (parallel.data_mode == config::DataMode::fsdp) refuse("parallel.data_mode fsdp");
-  if (parallel.wire != config::Wire::automatic) refuse("parallel.wire other than auto");
-}
-
 std::optional<int> as_int(const std::optional<std::int64_t>& value) {
   if (!value) return std::nullopt;
   return static_cast<int>(*value);
 }
 
 void read_parallel(const Configuration& configuration, engine::RunSettings& settings) {
-  refuse_what_is_missing(configuration);
   const config::Parallel& parallel = configuration.parallel;
   settings.parallel = {.trainer = std::nullopt,
                        .pipeline = as_int(parallel.pipeline),
@@ -89,7 +77,9 @@ void read_parallel(const Configuration& configuration, engine::RunSettings& sett
                        .extra_warmup = static_cast<int>(parallel.extra_warmup)};
   if (configuration.train.trainer == config::Trainer::basic)
     settings.parallel.trainer = engine::TrainerKind::basic;
-  if (configuration.train.trainer == config::Trainer::ddp)
+  // A dry run of what is not there yet: each rank's share of the work is that of ddp.
+  if (configuration.train.trainer == config::Trainer::ddp ||
+      configuration.train.trainer == config::Trainer::fsdp)
     settings.parallel.trainer = engine::TrainerKind::ddp;
   if (configuration.train.trainer == config::Trainer::pipeline)
     settings.parallel.trainer = engine::TrainerKind::pipeline;
@@ -202,6 +192,17 @@ std::vector<std::string> changes(const Json& earlier, const Json& now) {
 }
 
 }  // namespace
+
+std::vector<std::string> missing_features(const Configuration& configuration) {
+  std::vector<std::string> missing;
+  if (configuration.train.trainer == config::Trainer::fsdp)
+    missing.emplace_back("train.trainer fsdp");
+  if (configuration.parallel.data_mode == config::DataMode::fsdp)
+    missing.emplace_back("parallel.data_mode fsdp");
+  if (configuration.parallel.wire != config::Wire::automatic)
+    missing.emplace_back("parallel.wire other than auto");
+  return missing;
+}
 
 engine::RunSettings settings_of(const config::Loaded& loaded, std::int64_t ranks) {
   const Configuration& configuration = loaded.configuration;

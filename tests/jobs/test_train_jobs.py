@@ -203,14 +203,14 @@ def test_a_nan_ends_the_run_and_leaves_the_last_checkpoint(train, chat_model, fe
         assert (checkpoint / "manifest.json").exists()
 
 
-def test_more_ranks_than_the_configuration_has_use_for_are_refused(programs, chat_model, few_chats,
-                                                                   root, tmp_path):
-    done = subprocess.run([str(word) for word in (root / "scripts/mpirun.sh", 2, programs / "fg-train",
-                           "-M", chat_model, "--output-dir", tmp_path / "run", "--set",
-                           f"data.path={few_chats}")], capture_output=True, text=True, timeout=60)
+def test_ranks_that_do_not_fit_the_configuration_are_refused_with_both_numbers(mpirun, programs, chat_model,
+                                                                              few_chats, tmp_path):
+    done = mpirun(2, [programs / "fg-train", "-M", chat_model, "--output-dir", tmp_path / "run", "--set",
+                      f"data.path={few_chats}", "--set", "parallel.pipeline=3"], timeout=60)
 
     assert done.returncode == 2
-    assert "2 were started" in done.stderr and "1 rank" in done.stderr
+    assert "3 ranks" in done.stderr and "2 were started" in done.stderr
+    assert not (tmp_path / "run/checkpoints").exists()
 
 
 def test_mistakes_are_listed_at_once(train, chat_model, few_chats, tmp_path):

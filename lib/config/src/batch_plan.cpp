@@ -16,21 +16,19 @@ std::int64_t divided(std::int64_t whole, const std::string& whole_name, std::int
 }  // namespace
 
 BatchPlan batch_plan(const Train& train, std::int64_t replicas) {
-  BatchPlan plan;
-  if (train.batch_size) {
-    plan.replica_rows = *train.batch_size;
-    plan.global_rows = *train.batch_size * replicas;
-  } else {
-    FG_CHECK(train.global_batch_size.has_value());
-    plan.global_rows = *train.global_batch_size;
-    plan.replica_rows =
-        divided(plan.global_rows, "train.global_batch_size", replicas, "the number of replicas,");
-  }
-  const std::string rows =
-      train.batch_size ? "train.batch_size" : "the rows of a replica and step,";
-  plan.microbatches =
-      divided(plan.replica_rows, rows, train.microbatch_size, "train.microbatch_size");
-  return plan;
+  FG_CHECK(train.batch_size || train.global_batch_size);
+  const std::int64_t rows = train.batch_size.value_or(train.global_batch_size.value_or(0));
+  const std::int64_t microbatches =
+      divided(rows, train.batch_size ? "train.batch_size" : "train.global_batch_size",
+              train.microbatch_size, "train.microbatch_size");
+  if (train.batch_size) return {.global_rows = rows * replicas, .microbatches = microbatches};
+  if (microbatches < replicas)
+    fail(ExitCode::usage, "train.global_batch_size " + std::to_string(rows) + " gives " +
+                              std::to_string(microbatches) +
+                              " microbatches (of train.microbatch_size " +
+                              std::to_string(train.microbatch_size) + "), too few for " +
+                              std::to_string(replicas) + " replicas");
+  return {.global_rows = rows, .microbatches = (microbatches + replicas - 1) / replicas};
 }
 
 }  // namespace fg::config

@@ -84,12 +84,11 @@ std::vector<params::Part> Arrangement::parts_of(int of_rank) const {
 }
 
 schedule::Plan Arrangement::plan(int microbatches, schedule::UpdateTime updates) const {
-  schedule::Plan plan = schedule::with_transfers(
-      schedule::build({.kind = schedule,
-                       .ranks = ranks,
-                       .microbatches = microbatches,
-                       .stages = stages(),
-                       .extra_warmup = extra_warmup}));
+  schedule::Plan plan = schedule::with_transfers(schedule::build({.kind = schedule,
+                                                                  .ranks = ranks,
+                                                                  .microbatches = microbatches,
+                                                                  .stages = stages(),
+                                                                  .extra_warmup = extra_warmup}));
   if (tied) plan = schedule::with_tied_exchange(plan);
   return schedule::with_updates(plan, updates);
 }
@@ -143,16 +142,16 @@ Arrangement arrange(const ParallelSettings& settings, const World& world,
   if (result.trainer != TrainerKind::pipeline) return result;
   result.schedule = settings.schedule;
   const schedule::Request request{.kind = settings.schedule,
-                            .ranks = world.ranks,
-                            .microbatches = world.ranks,
-                            .stages = static_cast<int>(settings.split.size()),
-                            .extra_warmup = {}};
+                                  .ranks = world.ranks,
+                                  .microbatches = world.ranks,
+                                  .stages = static_cast<int>(settings.split.size()),
+                                  .extra_warmup = {}};
   result.rank_of_stage = schedule::build(request).shape.rank_of_stage;
   const schedule::ModelCost cost = cost_of(config, row_tokens);
-  result.split = settings.split.empty()
-                     ? schedule::split_by_cost(cost, result.rank_of_stage, world.rank_speed)
-                     : schedule::split_as_given(settings.split, cost, result.rank_of_stage,
-                                                world.rank_speed);
+  result.split =
+      settings.split.empty()
+          ? schedule::split_by_cost(cost, result.rank_of_stage, world.rank_speed)
+          : schedule::split_as_given(settings.split, cost, result.rank_of_stage, world.rank_speed);
   if (settings.extra_warmup > 0) {
     std::vector<int> nodes = world.node_of_rank;
     nodes.resize(static_cast<std::size_t>(world.ranks), 0);

@@ -52,12 +52,12 @@ MemoryForecast forecast_memory(const MemoryQuestion& question) {
   const std::int64_t kept = std::min(question.policies.kept, layers);
   const std::int64_t others = layers - kept;
   const auto parts = static_cast<std::int64_t>(std::max<std::size_t>(1, question.parts.size()));
-  const std::int64_t between = model::halfway_bytes(question.config, question.type,
-                                                    question.microbatch_tokens);
+  const std::int64_t between =
+      model::halfway_bytes(question.config, question.type, question.microbatch_tokens);
   const std::int64_t once =
       kept * saved(model::MemoryPolicy::keep) + others * saved(question.policies.others);
-  const std::int64_t halfway =
-      layers * between + others * (saved(model::MemoryPolicy::keep) - saved(question.policies.others));
+  const std::int64_t halfway = layers * between + others * (saved(model::MemoryPolicy::keep) -
+                                                            saved(question.policies.others));
   forecast.activations =
       (question.held.activations * once + question.held.halves * halfway) / parts;
   // As model::train_bytes has it, for layers of both kinds.
@@ -66,8 +66,8 @@ MemoryForecast forecast_memory(const MemoryQuestion& question) {
   std::int64_t layer = model::working_bytes(question.config, question.type,
                                             question.microbatch_tokens, question.device.type());
   if (others > 0) layer += saved(model::MemoryPolicy::keep) - hidden;
-  const bool has_head = question.parts.empty() ||
-                        std::ranges::any_of(question.parts, &params::Part::has_head);
+  const bool has_head =
+      question.parts.empty() || std::ranges::any_of(question.parts, &params::Part::has_head);
   forecast.working = layer;
   if (has_head)
     forecast.working = std::max(

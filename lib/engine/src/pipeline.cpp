@@ -48,7 +48,7 @@ struct Pipeline::Walk {
   /// One microbatch in one part.
   struct Cell {
     model::Pass pass;
-    at::Tensor input, output;             // activations
+    at::Tensor input, output;  // activations
     at::Tensor grad_output, grad_input;
     comm::Pending input_comes, grad_comes;
     bool is_done = false;  // both halves of its backward pass
@@ -116,9 +116,9 @@ void Pipeline::connect(comm::Communicator& ranks) {
 const schedule::Plan& Pipeline::plan_of(std::size_t microbatches) {
   auto& plan = plans_[microbatches];
   if (plan.programs.empty())
-    plan = arrangement_.plan(static_cast<int>(microbatches),
-                             updater_.waits_for_numbers() ? schedule::UpdateTime::at_end
-                                                          : schedule::UpdateTime::at_once);
+    plan = arrangement_.plan(static_cast<int>(microbatches), updater_.waits_for_numbers()
+                                                                 ? schedule::UpdateTime::at_end
+                                                                 : schedule::UpdateTime::at_once);
   return plan;
 }
 
@@ -154,8 +154,7 @@ void Pipeline::backward(const schedule::Program& program, std::size_t place, Wal
   Walk::Cell& cell = walk.cell(action.stage, action.microbatch);
   cell.grad_comes.wait();
   const model::Batch& batch = walk.batch(model_, action.microbatch);
-  const double scale =
-      1.0 / static_cast<double>(std::max<std::int64_t>(1, walk.task->trained));
+  const double scale = 1.0 / static_cast<double>(std::max<std::int64_t>(1, walk.task->trained));
   const at::Tensor gradient = std::exchange(cell.grad_output, at::Tensor());
   // Where the other half follows at once, block by block takes less memory.
   cell.is_done = is_followed_by_weights(program, place);

@@ -44,7 +44,7 @@ private:
   comm::Communicator& ranks_;
   std::map<std::pair<int, int>, Channel> channels_;  // by sender and receiver
   Channel tied_ends_;
-  std::map<std::size_t, schedule::Plan> plans_;  // by the step's microbatches
+  std::map<std::size_t, schedule::Plan> plans_;            // by the step's microbatches
   std::vector<std::vector<std::size_t>> tensors_of_part_;  // logical, the tied one apart
   std::optional<std::size_t> tied_tensor_;
 };

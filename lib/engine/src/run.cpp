@@ -59,8 +59,7 @@ public:
         model_(plan.config, plan.type, settings.device, plan.parts()),
         optimizers_(make_optimizers(plan, settings.device)),
         clipper_(settings.optimizer.clip),
-        updater_(model_.parameters(), optimizers_, clipper_,
-                 updater_options(plan, ranks_.get())) {
+        updater_(model_.parameters(), optimizers_, clipper_, updater_options(plan, ranks_.get())) {
     model_.set_policies(plan.policies);
     if (plan.arrangement.trainer == TrainerKind::pipeline)
       runner_ = std::make_unique<Pipeline>(model_, updater_, plan.arrangement, *ranks_);

@@ -42,9 +42,8 @@ void plan_batch(const RunSettings& settings, RunPlan& plan) {
 void plan_optimizer(const RunSettings& settings, RunPlan& plan) {
   const double scaling = optim::scaled_lr(settings.budget, 1);
   plan.lr = scaling * optim::read_options(settings.optimizer.settings, "optimizer").lr;
-  plan.assignments =
-      optim::assign_groups(settings.optimizer.settings, settings.optimizer.groups,
-                           parameters_of(plan.model_layout, plan.type));
+  plan.assignments = optim::assign_groups(settings.optimizer.settings, settings.optimizer.groups,
+                                          parameters_of(plan.model_layout, plan.type));
   for (optim::Assignment& assignment : plan.assignments.of_parameters)
     assignment.options.lr *= scaling;
   for (const std::string& group : plan.assignments.shadowed)
@@ -78,12 +77,10 @@ bool fits_one_device(const RunSettings& settings, const RunPlan& plan) {
 
 void plan_ranks(const RunSettings& settings, RunPlan& plan) {
   const bool is_open = !settings.parallel.trainer && settings.world.ranks > 1;
-  plan.arrangement =
-      arrange(settings.parallel, settings.world, plan.config,
-              static_cast<std::int64_t>(settings.data.train.seq_len),
-              !is_open || fits_one_device(settings, plan));
-  if (is_open && settings.batch.is_of_replica &&
-      plan.arrangement.trainer == TrainerKind::pipeline)
+  plan.arrangement = arrange(settings.parallel, settings.world, plan.config,
+                             static_cast<std::int64_t>(settings.data.train.seq_len),
+                             !is_open || fits_one_device(settings, plan));
+  if (is_open && settings.batch.is_of_replica && plan.arrangement.trainer == TrainerKind::pipeline)
     fail(ExitCode::usage,
          "the model does not fit one device, so train.trainer auto takes a pipeline of " +
              std::to_string(settings.world.ranks) +
@@ -113,18 +110,18 @@ void plan_gradients(const RunSettings& settings, RunPlan& plan) {
   const optim::Assignments own = plan.assignments_of(plan.layout);
   const bool is_pipeline = plan.arrangement.trainer == TrainerKind::pipeline;
   const auto [first, last] = plan.arrangement.share_of(plan.microbatches);
-  MemoryQuestion question{.config = plan.config,
-                          .layout = plan.layout,
-                          .type = plan.type,
-                          .device = settings.device,
-                          .policies = {.kept = plan.config.layers},
-                          .parts = is_pipeline ? plan.parts() : std::vector<params::Part>(),
-                          .held = plan.arrangement.held_by(plan.arrangement.rank,
-                                                           static_cast<int>(plan.microbatches)),
-                          .microbatch_tokens = microbatch_tokens(settings),
-                          .microbatches = static_cast<std::int64_t>(last - first),
-                          .kept = std::nullopt,
-                          .optimizer = own};
+  MemoryQuestion question{
+      .config = plan.config,
+      .layout = plan.layout,
+      .type = plan.type,
+      .device = settings.device,
+      .policies = {.kept = plan.config.layers},
+      .parts = is_pipeline ? plan.parts() : std::vector<params::Part>(),
+      .held = plan.arrangement.held_by(plan.arrangement.rank, static_cast<int>(plan.microbatches)),
+      .microbatch_tokens = microbatch_tokens(settings),
+      .microbatches = static_cast<std::int64_t>(last - first),
+      .kept = std::nullopt,
+      .optimizer = own};
   if (plan.update_time != UpdateTime::in_backward) {
     const auto others = static_cast<std::uint64_t>(forecast_memory(question).total());
     // The sums of replicas need one type on all of them.

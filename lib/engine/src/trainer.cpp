@@ -84,9 +84,8 @@ Trainer::Flight Trainer::launch(StepData data) {
   flight.numbers = device::Readback(parts_.runner.run(
       {.microbatches = flight.data.microbatches,
        .trained = flight.data.rows.trained,
-       .context = {.step = step,
-                   .seed = settings_.seed,
-                   .lr_factor = parts_.schedule.factor(step)}}));
+       .context = {
+           .step = step, .seed = settings_.seed, .lr_factor = parts_.schedule.factor(step)}}));
   if (parts_.updater.waits_for_numbers() && most_in_air_ > 0) parts_.updater.apply();
   return flight;
 }

@@ -104,8 +104,9 @@ TEST(BatchPlan, DividesRowsAmongReplicasAndMicrobatches) {
   train.microbatch_size = 2;
   const BatchPlan plan = batch_plan(train, 3);
   EXPECT_EQ(plan.global_rows, 12);
-  EXPECT_EQ(plan.replica_rows, 4);
   EXPECT_EQ(plan.microbatches, 2);
+  EXPECT_EQ(batch_plan(train, 4).microbatches, 2) << "some replicas have one, some two";
+  EXPECT_EQ(batch_plan(train, 6).microbatches, 1);
 
   train.global_batch_size.reset();
   train.batch_size = 6;
@@ -117,12 +118,15 @@ TEST(BatchPlan, RefusesWithBothNumbers) {
   Train train;
   train.global_batch_size = 4;
   expect_error(ExitCode::usage,
-               "train.global_batch_size 4 cannot be divided by the number of replicas, 3",
-               [&] { batch_plan(train, 3); });
+               "train.global_batch_size 4 cannot be divided by train.microbatch_size 3", [&] {
+                 train.microbatch_size = 3;
+                 batch_plan(train, 1);
+               });
   train.microbatch_size = 2;
   expect_error(ExitCode::usage,
-               "the rows of a replica and step, 1 cannot be divided by train.microbatch_size 2",
-               [&] { batch_plan(train, 4); });
+               "train.global_batch_size 4 gives 2 microbatches (of train.microbatch_size 2), too "
+               "few for 3 replicas",
+               [&] { batch_plan(train, 3); });
 }
 
 }  // namespace

@@ -47,8 +47,7 @@ struct Trial {
         assignments(assignments_of(model.parameters().layout(), type)),
         optimizers(assignments, device),
         clipper(clip),
-        updater(model.parameters(), optimizers, clipper,
-                {.kept = kept, .time = {}, .share = {}}) {
+        updater(model.parameters(), optimizers, clipper, {.kept = kept, .time = {}, .share = {}}) {
     params::initialise(model.parameters(), 3, 0.05);
   }
 

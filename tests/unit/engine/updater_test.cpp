@@ -26,8 +26,7 @@ struct Trial {
                                    {{"type", std::string("adamw")}, {"lr", 1e-2}})),
         optimizers(assignments),
         clipper(clip),
-        updater(model.parameters(), optimizers, clipper,
-                {.kept = kept, .time = {}, .share = {}}) {
+        updater(model.parameters(), optimizers, clipper, {.kept = kept, .time = {}, .share = {}}) {
     params::initialise(model.parameters(), 3, 0.2);
   }
 

@@ -58,11 +58,12 @@ Loaded load(const std::filesystem::path& file, std::span<const Override> overrid
 /// How a step's rows are divided.
 struct BatchPlan {
   std::int64_t global_rows = 0;
-  std::int64_t replica_rows = 0;
-  std::int64_t microbatches = 0;  // of a replica
+  std::int64_t microbatches = 0;  // of the replica that has most
 };
 
-/// Error(usage) with both numbers where something does not divide. `replicas`: ranks, or pipelines.
+/// Error(usage) with both numbers where rows do not divide into microbatches, or a replica would
+/// have none. Replicas (ranks, or pipelines) may have one microbatch more than others, so that the
+/// global batch is the same on any number of them.
 BatchPlan batch_plan(const Train& train, std::int64_t replicas);
 
 }  // namespace fg::config

@@ -47,8 +47,8 @@ struct RunPlan {
   std::int64_t parameters() const;
   /// The parts of the model that are this rank's.
   std::vector<params::Part> parts() const;
-  /// By this rank's logical tensors: those that it saves, and whose gradients it counts in the norm.
-  /// Each of the model's tensors is one rank's own, whoever else holds it too.
+  /// By this rank's logical tensors: those that it saves, and whose gradients it counts in the
+  /// norm. Each of the model's tensors is one rank's own, whoever else holds it too.
   std::vector<bool> owned() const;
   /// Those of the model's assignments that are of `tensors`.
   optim::Assignments assignments_of(const params::Layout& tensors) const;

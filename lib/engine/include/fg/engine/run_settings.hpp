@@ -49,7 +49,7 @@ struct DataSettings {
 struct BatchSettings {
   std::uint64_t global_rows = 1;     // of one step, over the whole job
   std::int64_t microbatch_rows = 1;  // that go through at once
-  bool is_of_replica = false;  // given a replica; `global_rows` then counts a replica a rank
+  bool is_of_replica = false;        // given a replica; `global_rows` then counts a replica a rank
 };
 
 struct LengthSettings {

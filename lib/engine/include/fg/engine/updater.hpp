@@ -24,14 +24,14 @@ std::vector<optim::Parameter> parameters_of(const params::Layout& layout, at::Sc
 enum class UpdateTime : std::uint8_t {
   in_backward,  // as soon as it is complete; its memory is then used again
   on_call,      // by Updater::update
-  at_end,       // all of them by Updater::apply: they can be measured, clipped, or thrown away first
+  at_end,  // all of them by Updater::apply: they can be measured, clipped, or thrown away first
 };
 
 /// How the tensors of a whole model, on whatever ranks they are, give one norm.
 struct NormShare {
-  std::vector<std::string> names;        // of all the model's tensors
-  std::vector<bool> is_counted;          // by this rank's tensors: each counts on one rank alone
-  comm::Communicator* ranks = nullptr;   // nothing: this rank has all
+  std::vector<std::string> names;       // of all the model's tensors
+  std::vector<bool> is_counted;         // by this rank's tensors: each counts on one rank alone
+  comm::Communicator* ranks = nullptr;  // nothing: this rank has all
 };
 
 /// Brings gradients to the optimizers. The three times give the same bits where they are possible.
@@ -92,10 +92,10 @@ private:
   optim::NumericsFlag flag_;
   optim::StepContext context_;
   std::vector<std::int64_t> places_;  // of this rank's tensors in sums_
-  at::Tensor sums_;         // Σ g² of each of the model's tensors; what is not counted here, behind
-  at::Tensor order_;        // the model's tensors by name, in which their sums are added
-  at::Tensor norm_;         // [1] float64
-  at::Tensor factor_;       // [1] float32, what this step's gradients are multiplied by on a GPU
+  at::Tensor sums_;    // Σ g² of each of the model's tensors; what is not counted here, behind
+  at::Tensor order_;   // the model's tensors by name, in which their sums are added
+  at::Tensor norm_;    // [1] float64
+  at::Tensor factor_;  // [1] float32, what this step's gradients are multiplied by on a GPU
   at::Tensor next_factor_;  // of lagged clipping, from this step's norm
 };
 
