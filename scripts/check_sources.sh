@@ -28,7 +28,9 @@ only_in '#include <zlib' lib/store/src lib/data/src tests/unit
 only_in '#include <(ATen|c10|torch)/' lib/device lib/comm lib/params lib/ops lib/model lib/optim \
   lib/checkpoint \
   lib/engine lib/infer lib/control lib/serve tests
-only_in '#include <(cuda|c10/cuda|ATen/cuda)' lib/device 'lib/*/src/cuda/*' 'tests/*_cuda_test.cpp'
+only_in '#include <(cuda|c10/cuda|ATen/cuda)' lib/device 'lib/*/src/cuda/*' lib/comm/src/nccl \
+  'tests/*_cuda_test.cpp' 'tests/*nccl_test.cpp'
+only_in '#include <nccl' lib/comm/src/nccl
 only_in '\bpickle_load\b' nowhere
 # Headers of the low libraries keep third-party C headers out of their users' compile.
 if git grep -nE '#include <(hdf5|mpi|pcre2|utf8proc|zlib|xxhash|spdlog|yaml-cpp|boost)' -- 'lib/*/include/'; then

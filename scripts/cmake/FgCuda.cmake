@@ -1,4 +1,4 @@
-# The CUDA language and the device half of LibTorch. FG_CUDA: OFF, ON, or AUTO: on where nvcc and all
+# The CUDA language, the device half of LibTorch, and NCCL. FG_CUDA: OFF, ON, or AUTO: on where nvcc and all
 # libraries of the torch wheel are there. With OFF every library takes its ABSENT_SOURCES instead.
 #
 # nvcc is the one on PATH (or CMAKE_CUDA_COMPILER, CUDACXX), else PyPI's beside the torch wheel.
@@ -27,7 +27,8 @@ check_language(CUDA)
 file(GLOB missing_part ${FG_TORCH_DIR}/lib/libtorch_cuda.so)
 file(GLOB blas ${FG_TORCH_DIR}/../nvidia/*/lib/libcublas.so.*)
 file(GLOB cudart ${FG_TORCH_DIR}/../nvidia/*/lib/libcudart.so.*)
-if(NOT CMAKE_CUDA_COMPILER OR NOT missing_part OR NOT blas OR NOT cudart)
+file(GLOB nccl ${FG_TORCH_DIR}/../nvidia/nccl/lib/libnccl.so.2)
+if(NOT CMAKE_CUDA_COMPILER OR NOT missing_part OR NOT blas OR NOT cudart OR NOT nccl)
   if(FG_CUDA STREQUAL AUTO)
     message(STATUS "CUDA: off (needs nvcc and the torch wheel with all its CUDA libraries)")
     return()
@@ -57,3 +58,7 @@ target_link_options(fg_dep_cuda INTERFACE
   "LINKER:--push-state,--no-as-needed" "${FG_TORCH_DIR}/lib/libtorch_cuda.so" "LINKER:--pop-state")
 target_link_libraries(fg_dep_cuda INTERFACE ${cudart})
 target_include_directories(fg_dep_cuda SYSTEM INTERFACE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+
+# The one that LibTorch is linked with.
+fg_dependency(nccl ${nccl})
+target_include_directories(fg_dep_nccl SYSTEM INTERFACE ${FG_TORCH_DIR}/../nvidia/nccl/include)

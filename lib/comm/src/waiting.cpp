@@ -27,14 +27,37 @@ void pause_after(Clock::duration idle) {
 
 }  // namespace
 
+std::string waited_too_long(const Operation& operation, int world_rank, double seconds,
+                            const std::vector<int>& missing) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", seconds);
+  return describe(operation) + ": rank " + std::to_string(world_rank) + " has waited " + text +
+         " s for " + describe_ranks(missing) + ", more than comm.timeout_s allows";
+}
+
+void Transfer::finish(const Waiting& waiting) {
+  waiting.until_done(*this);
+}
+
 void Waiting::until_done(std::span<const std::unique_ptr<Transfer>> transfers) const {
+  std::vector<Transfer*> all;
+  for (const auto& transfer : transfers) all.push_back(transfer.get());
+  until_done(all);
+}
+
+void Waiting::until_done(Transfer& transfer) const {
+  Transfer* const one = &transfer;
+  until_done(std::span(&one, 1));
+}
+
+void Waiting::until_done(std::span<Transfer* const> transfers) const {
   std::size_t moved = 0;
   auto last_move = Clock::now();
   auto last_check = last_move;
   while (true) {
     bool is_done = true;
     std::size_t moved_now = 0;
-    for (const auto& transfer : transfers) {
+    for (Transfer* transfer : transfers) {
       is_done = transfer->advance() && is_done;
       moved_now += transfer->moved();
     }
@@ -44,6 +67,8 @@ void Waiting::until_done(std::span<const std::unique_ptr<Transfer>> transfers) c
     moved = moved_now;
     const double idle = std::chrono::duration<double>(now - last_move).count();
     if (idle > shared_.timeout_s) give_up(transfers, idle);
+    if (is_given_up_ != nullptr && *is_given_up_)
+      fail(ExitCode::bug, describe(operation_) + " was given up");
     if (shared_.options.while_waiting && now - last_check > milliseconds(50)) {
       shared_.options.while_waiting();
       last_check = now;
@@ -52,17 +77,13 @@ void Waiting::until_done(std::span<const std::unique_ptr<Transfer>> transfers) c
   }
 }
 
-void Waiting::give_up(std::span<const std::unique_ptr<Transfer>> transfers, double seconds) const {
+void Waiting::give_up(std::span<Transfer* const> transfers, double seconds) const {
   std::vector<int> missing;
-  for (const auto& transfer : transfers)
+  for (Transfer* transfer : transfers)
     if (!transfer->advance()) missing.push_back(transfer->world_peer());
   std::sort(missing.begin(), missing.end());
   missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f", seconds);
-  fail(ExitCode::hang, describe(operation_) + ": rank " + std::to_string(shared_.world_rank) +
-                           " has waited " + text + " s for " + describe_ranks(missing) +
-                           ", more than comm.timeout_s allows");
+  fail(ExitCode::hang, waited_too_long(operation_, shared_.world_rank, seconds, missing));
 }
 
 }  // namespace fg::comm

@@ -10,9 +10,9 @@
 namespace fg::comm {
 namespace {
 
-const Shared shared(Options{}, 3);
+Shared shared(Options{}, 3);
 const Operation operation{"test", "", 0, {3}, std::nullopt};
-const Waiting waiting(shared, operation);
+const Waiting waiting(shared, operation, 0);
 
 TEST(LocalTransport, CopiesWhatIsAddedUpAndGathered) {
   const auto alone = local_transport(3);
@@ -31,14 +31,14 @@ TEST(LocalTransport, KeepsWhatWasSentAsItWasThen) {
   const at::Tensor values = at::full({2}, 1.0, at::kFloat);
   const at::Tensor first = at::zeros({2}, at::kFloat);
   const at::Tensor second = at::zeros({2}, at::kFloat);
-  const auto receive_first = alone->recv(first, 0, 4);
-  const auto receive_second = alone->recv(second, 0, 4);
+  const auto receive_first = alone->recv(first, 0, 4, waiting);
+  const auto receive_second = alone->recv(second, 0, 4, waiting);
   EXPECT_FALSE(receive_second->advance());
-  alone->send(values, 0, 4);
+  alone->send(values, 0, 4, waiting);
   values.fill_(2);
-  alone->send(values, 0, 5);
+  alone->send(values, 0, 5, waiting);
   EXPECT_FALSE(receive_second->advance());  // of another tag
-  alone->send(values, 0, 4);
+  alone->send(values, 0, 4, waiting);
   EXPECT_TRUE(receive_second->advance());
   EXPECT_TRUE(receive_first->advance());
   EXPECT_EQ(first[0].item<float>(), 1.0F);
@@ -47,10 +47,10 @@ TEST(LocalTransport, KeepsWhatWasSentAsItWasThen) {
 
 TEST(LocalTransport, ComparesTypesAndShapes) {
   const auto alone = local_transport(3);
-  alone->send(at::zeros({2, 3}, at::kFloat), 0, 0);
+  alone->send(at::zeros({2, 3}, at::kFloat), 0, 0, waiting);
   test::expect_error(ExitCode::ranks_disagree,
                      {"rank 3 sent itself float32 [2, 3]", "expects float32 [6]"},
-                     [&] { alone->recv(at::zeros({6}, at::kFloat), 0, 0)->advance(); });
+                     [&] { alone->recv(at::zeros({6}, at::kFloat), 0, 0, waiting)->advance(); });
 }
 
 }  // namespace

@@ -34,11 +34,11 @@ private:
 };
 
 void wait_for(const Options& options, std::size_t pieces, std::size_t comes_to) {
-  const Shared shared(options, 2);
+  Shared shared(options, 2);
   const Operation operation{"recv", "int64 [1]", 8, {6}, 1};
   Transfers transfers;
   transfers.push_back(std::make_unique<SlowPeer>(pieces, comes_to));
-  Waiting(shared, operation).until_done(transfers);
+  Waiting(shared, operation, 0).until_done(transfers);
 }
 
 TEST(Waiting, GoesOnWhilePiecesCome) {

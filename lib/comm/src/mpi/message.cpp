@@ -18,8 +18,8 @@ using session::mpi_check;
 
 /// Memory that MPI may still read or write after its message was given up. Never freed: the job
 /// ends soon.
-void keep_for_ever(std::unique_ptr<Header> wire, at::Tensor memory) {
-  static auto& all = *new std::vector<std::pair<std::unique_ptr<Header>, at::Tensor>>;
+void keep_for_ever(std::unique_ptr<Envelope> wire, at::Tensor memory) {
+  static auto& all = *new std::vector<std::pair<std::unique_ptr<Envelope>, at::Tensor>>;
   static std::mutex mutex;
   const std::lock_guard lock(mutex);
   all.emplace_back(std::move(wire), std::move(memory));
@@ -83,14 +83,15 @@ std::string describe(const Header& header) {
 }
 
 Message::Message(bool is_send, const Peer& peer, const Header& header, std::span<std::byte> bytes,
-                 at::Tensor memory, std::int64_t piece_bytes)
+                 at::Tensor memory, std::int64_t piece_bytes, Clock::time_point arrives)
     : is_send_(is_send),
       world_rank_(peer.world_rank),
       expected_(header),
-      wire_(std::make_unique<Header>(header)),
+      wire_(std::make_unique<Envelope>(
+          Envelope{header, static_cast<std::int64_t>(arrives.time_since_epoch().count())})),
       memory_(std::move(memory)) {
   static const bool loses_piece = fault_planted("comm.piece_lost");
-  start(peer, wire_.get(), sizeof(Header));
+  start(peer, wire_.get(), sizeof(Envelope));
   const auto piece = static_cast<std::size_t>(piece_bytes);
   for (std::size_t begin = 0; begin < bytes.size(); begin += piece) {
     const bool is_last = bytes.size() - begin <= piece;
@@ -129,14 +130,14 @@ bool Message::advance() {
     if (is_done == 0) return false;
     if (done_ == 0 && !is_send_) check_header();
   }
-  return true;
+  return wire_->arrives == 0 || Clock::now().time_since_epoch().count() >= wire_->arrives;
 }
 
 void Message::check_header() const {
   static const bool is_blind = fault_planted("comm.shapes_not_compared");
-  if (*wire_ == expected_ || is_blind) return;
+  if (wire_->header == expected_ || is_blind) return;
   fail(ExitCode::ranks_disagree, "rank " + std::to_string(world_rank_) + " takes part with " +
-                                     describe(*wire_) + " where this rank expects " +
+                                     describe(wire_->header) + " where this rank expects " +
                                      describe(expected_));
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +28,12 @@ struct Header {
   bool operator==(const Header&) const = default;
 };
 
+/// What goes ahead of a message's bytes.
+struct Envelope {
+  Header header;
+  std::int64_t arrives = 0;  // on a simulated wire: ticks of the machine's steady clock, else 0
+};
+
 /// For these values, which are what all ranks have (or should have).
 Header header_of(Kind kind, const at::Tensor& values);
 std::string describe(const Header& header);
@@ -38,12 +46,15 @@ struct Peer {
   int tag = 0;         // MPI's
 };
 
-/// A header and `bytes` in pieces of at most `piece_bytes`, begun by the constructor. `memory` is
-/// kept alive until MPI is done with it, even where this is destroyed before.
+/// An envelope and `bytes` in pieces of at most `piece_bytes`, begun by the constructor. `memory` is
+/// kept alive until MPI is done with it, even where this is destroyed before. Complete no earlier
+/// than it `arrives`, on both sides.
 class Message final : public Transfer {
 public:
+  using Clock = std::chrono::steady_clock;
+
   Message(bool is_send, const Peer& peer, const Header& header, std::span<std::byte> bytes,
-          at::Tensor memory, std::int64_t piece_bytes);
+          at::Tensor memory, std::int64_t piece_bytes, Clock::time_point arrives = {});
   Message(const Message&) = delete;
   Message& operator=(const Message&) = delete;
   ~Message() override;
@@ -59,7 +70,7 @@ private:
   bool is_send_;
   int world_rank_;
   Header expected_;
-  std::unique_ptr<Header> wire_;
+  std::unique_ptr<Envelope> wire_;
   at::Tensor memory_;
   std::vector<MPI_Request> requests_;
   std::size_t done_ = 0;  // requests that are complete, in order

@@ -9,7 +9,9 @@
 #include <fg/base/failpoint.hpp>
 #include <fg/session/mpi_check.hpp>
 
+#include "../describe.hpp"
 #include "message.hpp"
+#include "sums.hpp"
 
 namespace fg::comm {
 namespace {
@@ -53,20 +55,28 @@ public:
   MpiTransport(MPI_Comm group, std::vector<int> world_ranks, std::int64_t piece_bytes);
   ~MpiTransport() override;
 
-  std::unique_ptr<Transfer> send(const at::Tensor& values, int to, int tag) override;
-  std::unique_ptr<Transfer> recv(const at::Tensor& values, int from, int tag) override;
+  std::unique_ptr<Transfer> send(const at::Tensor& values, int to, int tag,
+                                 const Waiting& waiting) override;
+  std::unique_ptr<Transfer> recv(const at::Tensor& values, int from, int tag,
+                                 const Waiting& waiting) override;
+  std::unique_ptr<Transfer> begin_all_reduce_sum(const at::Tensor& values,
+                                                 const Waiting& waiting) override;
   void barrier(const Waiting& waiting) override;
   void broadcast(const at::Tensor& values, int root, const Waiting& waiting) override;
   void all_reduce_sum(const at::Tensor& mine, const at::Tensor& sum,
                       const Waiting& waiting) override;
   void all_gather(const at::Tensor& mine, std::span<const at::Tensor> all,
                   const Waiting& waiting) override;
-  std::unique_ptr<Transport> group(const std::vector<int>& members,
+  std::unique_ptr<Transport> group(const std::vector<int>& members, Traffic traffic,
                                    const Waiting& waiting) override;
+  void poll() override;
 
 private:
   std::unique_ptr<Transfer> message(bool is_send, int peer, int tag, const Header& header,
-                                    const at::Tensor& values) const;
+                                    const at::Tensor& values,
+                                    Message::Clock::time_point arrives = {}) const;
+  void check_free(const Waiting& waiting) const;
+  void add_up(const at::Tensor& mine, const at::Tensor& sum, const Waiting& waiting);
   void meet(const std::vector<int>& members, int tag, const Header& header,
             const Waiting& waiting) const;
   void add_block(const Part& block, const at::Tensor& mine, const at::Tensor& sum,
@@ -79,35 +89,62 @@ private:
   int rank_ = 0;
   int size_ = 0;
   std::uint64_t number_ = 0;  // of the next collective
+  /// Those begun and not waited for. Its thread is the only one that uses the rest meanwhile.
+  Sums sums_;
 };
 
 MpiTransport::MpiTransport(MPI_Comm group, std::vector<int> world_ranks, std::int64_t piece_bytes)
-    : group_(group), world_ranks_(std::move(world_ranks)), piece_bytes_(piece_bytes) {
+    : group_(group),
+      world_ranks_(std::move(world_ranks)),
+      piece_bytes_(piece_bytes),
+      sums_([this](const at::Tensor& values, const Waiting& waiting) {
+        add_up(values, values, waiting);
+      }) {
   mpi_check(MPI_Comm_set_errhandler(group_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   mpi_check(MPI_Comm_rank(group_, &rank_), "MPI_Comm_rank");
   mpi_check(MPI_Comm_size(group_, &size_), "MPI_Comm_size");
 }
 
 MpiTransport::~MpiTransport() {
+  sums_.end();
   MPI_Comm_free(&group_);
 }
 
+void MpiTransport::check_free(const Waiting& waiting) const {
+  if (sums_.are_under_way())
+    fail(ExitCode::bug,
+         describe(waiting.operation()) + " while sums of begin_all_reduce_sum are under way");
+}
+
 std::unique_ptr<Transfer> MpiTransport::message(bool is_send, int peer, int tag,
-                                                const Header& header,
-                                                const at::Tensor& values) const {
+                                                const Header& header, const at::Tensor& values,
+                                                Message::Clock::time_point arrives) const {
   std::span<std::byte> bytes;
   if (values.defined() && values.numel() > 0)
     bytes = {static_cast<std::byte*>(values.data_ptr()), values.nbytes()};
   const Peer whom{group_, peer, world_ranks_[static_cast<std::size_t>(peer)], tag};
-  return std::make_unique<Message>(is_send, whom, header, bytes, values, piece_bytes_);
+  return std::make_unique<Message>(is_send, whom, header, bytes, values, piece_bytes_,
+                                   arrives);
 }
 
-std::unique_ptr<Transfer> MpiTransport::send(const at::Tensor& values, int to, int tag) {
-  return message(true, to, first_user_tag + tag, header_of(Kind::message, values), values);
+std::unique_ptr<Transfer> MpiTransport::send(const at::Tensor& values, int to, int tag,
+                                             const Waiting& waiting) {
+  check_free(waiting);
+  return message(true, to, first_user_tag + tag, header_of(Kind::message, values), values,
+                 waiting.shared().wire.carry(values.nbytes()));
 }
 
-std::unique_ptr<Transfer> MpiTransport::recv(const at::Tensor& values, int from, int tag) {
+std::unique_ptr<Transfer> MpiTransport::recv(const at::Tensor& values, int from, int tag,
+                                             const Waiting& waiting) {
+  check_free(waiting);
   return message(false, from, first_user_tag + tag, header_of(Kind::message, values), values);
+}
+
+/// Whatever MPI is asked, it moves on all that is under way.
+void MpiTransport::poll() {
+  int has_come = 0;
+  mpi_check(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, group_, &has_come, MPI_STATUS_IGNORE),
+            "MPI_Iprobe");
 }
 
 /// Returns once every member has come: each tells each, so a wait knows who is missing.
@@ -121,6 +158,7 @@ void MpiTransport::meet(const std::vector<int>& members, int tag, const Header& 
 }
 
 void MpiTransport::barrier(const Waiting& waiting) {
+  check_free(waiting);
   std::vector<int> all(static_cast<std::size_t>(size_));
   for (int r = 0; r < size_; ++r) all[static_cast<std::size_t>(r)] = r;
   Header header;
@@ -131,6 +169,7 @@ void MpiTransport::barrier(const Waiting& waiting) {
 
 /// Along a binomial tree.
 void MpiTransport::broadcast(const at::Tensor& values, int root, const Waiting& waiting) {
+  check_free(waiting);
   Header header = header_of(Kind::broadcast, values);
   header.number = number_++;
   header.argument = root;
@@ -152,6 +191,7 @@ void MpiTransport::broadcast(const at::Tensor& values, int root, const Waiting& 
 
 void MpiTransport::all_gather(const at::Tensor& mine, std::span<const at::Tensor> all,
                               const Waiting& waiting) {
+  check_free(waiting);
   const std::uint64_t number = number_++;
   const auto header = [&](const at::Tensor& values) {
     Header made = header_of(Kind::all_gather, values);
@@ -170,9 +210,19 @@ void MpiTransport::all_gather(const at::Tensor& mine, std::span<const at::Tensor
   waiting.until_done(transfers);
 }
 
-/// Each rank adds up its part of a block and sends it to all.
+std::unique_ptr<Transfer> MpiTransport::begin_all_reduce_sum(const at::Tensor& values,
+                                                             const Waiting& waiting) {
+  return sums_.begin(values, waiting);
+}
+
 void MpiTransport::all_reduce_sum(const at::Tensor& mine, const at::Tensor& sum,
                                   const Waiting& waiting) {
+  check_free(waiting);
+  add_up(mine, sum, waiting);
+}
+
+/// Each rank adds up its part of a block and sends it to all.
+void MpiTransport::add_up(const at::Tensor& mine, const at::Tensor& sum, const Waiting& waiting) {
   Header header = header_of(Kind::all_reduce_sum, mine);
   header.number = number_++;
   header.argument = static_cast<std::int32_t>(sum.scalar_type());
@@ -239,8 +289,9 @@ at::Tensor MpiTransport::add_parts(const std::vector<at::Tensor>& parts,
   return running;
 }
 
-std::unique_ptr<Transport> MpiTransport::group(const std::vector<int>& members,
+std::unique_ptr<Transport> MpiTransport::group(const std::vector<int>& members, Traffic,
                                                const Waiting& waiting) {
+  check_free(waiting);
   Header header;
   header.kind = Kind::group;
   header.number = fingerprint(members);

@@ -1,0 +1,83 @@
+#include "start.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include <ATen/ops/zeros.h>
+#include <c10/cuda/CUDAGuard.h>
+
+#include <fg/base/error.hpp>
+#include <fg/device/cuda_call.hpp>
+
+#include "call.hpp"
+
+namespace fg::comm {
+namespace {
+
+// NVLink carries 20 GB/s and more by one of these, an Ethernet far less; each one keeps a
+// multiprocessor from computing while it waits for its message.
+constexpr int message_ctas = 4;
+
+/// NCCL connects two ranks when they first meet in an operation, and the host waits for that.
+void connect(ncclComm_t comm, const Start& start, const c10::cuda::CUDAStream& stream) {
+  const c10::cuda::CUDAStreamGuard guard(stream);
+  const at::Tensor numbers = at::zeros({2}, at::TensorOptions(at::kFloat).device(start.device));
+  float* const first = numbers.data_ptr<float>();
+  if (start.traffic == Traffic::messages && start.ranks == 2) {
+    const int peer = 1 - start.rank;
+    nccl_check(ncclGroupStart(), "ncclGroupStart");
+    nccl_check(ncclSend(first, 1, ncclFloat32, peer, comm, stream.stream()), "ncclSend");
+    nccl_check(ncclRecv(first + 1, 1, ncclFloat32, peer, comm, stream.stream()), "ncclRecv");
+    nccl_check(ncclGroupEnd(), "ncclGroupEnd");
+  } else {
+    nccl_check(ncclAllReduce(first, first, 2, ncclFloat32, ncclSum, comm, stream.stream()),
+               "ncclAllReduce");
+  }
+  device::check(cudaStreamSynchronize(stream.stream()), "cudaStreamSynchronize");
+}
+
+ncclComm_t make(const Start& start, const c10::cuda::CUDAStream& stream) {
+  const c10::cuda::CUDAGuard guard(start.device);
+  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+  if (start.traffic == Traffic::messages) config.maxCTAs = message_ctas;
+  ncclComm_t comm = nullptr;
+  nccl_check(ncclCommInitRankConfig(&comm, start.ranks, start.id, start.rank, &config),
+             "ncclCommInitRankConfig");
+  connect(comm, start, stream);
+  return comm;
+}
+
+}  // namespace
+
+ncclComm_t start_nccl(const Start& start, const c10::cuda::CUDAStream& stream,
+                      const Waiting& waiting) {
+  // NCCL waits for its peers without end here, so it does that on a thread that can be left behind.
+  std::packaged_task<ncclComm_t()> task([start, stream] { return make(start, stream); });
+  std::future<ncclComm_t> made = task.get_future();
+  std::thread(std::move(task)).detach();
+  const Shared& shared = waiting.shared();
+  const auto begin = std::chrono::steady_clock::now();
+  while (made.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
+    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - begin;
+    if (waited.count() > shared.timeout_s) {
+      const Operation operation{"the start of NCCL", "", 0, {}, std::nullopt};
+      std::vector<int> peers = waiting.operation().peers;
+      std::erase(peers, shared.world_rank);
+      fail(ExitCode::hang, waited_too_long(operation, shared.world_rank, waited.count(), peers));
+    }
+    if (shared.options.while_waiting) shared.options.while_waiting();
+  }
+  return made.get();
+}
+
+bool ends_within(double seconds, std::function<void()> part) {
+  std::packaged_task<void()> task(std::move(part));
+  const std::future<void> end = task.get_future();
+  std::thread(std::move(task)).detach();
+  return end.wait_for(std::chrono::duration<double>(seconds)) == std::future_status::ready;
+}
+
+}  // namespace fg::comm
