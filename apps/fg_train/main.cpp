@@ -11,6 +11,7 @@
 #include <fg/session/signals.hpp>
 
 #include "command_line.hpp"
+#include "ranks.hpp"
 #include "settings.hpp"
 
 namespace {
@@ -38,25 +39,25 @@ void print_estimate(const engine::RunSettings& settings, const engine::RunPlan& 
              : "the time is not known without the data"});
 }
 
-/// What --plan, --dry-run and --debug-optimizer-groups print; true if that was all.
-bool answer(const train::CommandLine& line, const engine::RunSettings& settings,
+/// What --plan, --dry-run and --debug-optimizer-groups print.
+void answer(const train::CommandLine& line, const engine::RunSettings& settings,
             const engine::RunPlan& plan, std::int64_t ranks) {
   switch (line.ask) {
     case train::Ask::train:
-      return false;
+      return;
     case train::Ask::optimizer_groups:
       std::fputs(optim::groups_table(plan.assignments).c_str(), stdout);
-      return true;
+      return;
     case train::Ask::plan:
       print(log::format_block("plan", engine::describe(settings, plan)));
-      return true;
+      print(engine::describe_schedule(settings, plan));
+      return;
     case train::Ask::dry_run:
       print(log::format_block("dry run", engine::describe(settings, plan)));
       print_estimate(settings, plan);
       print_launch_lines(line, ranks);
-      return true;
+      return;
   }
-  return false;
 }
 
 /// The run's own log, unless --log-file named another.
@@ -106,14 +107,16 @@ void require_features(const config::Configuration& configuration, train::Ask ask
 
 ExitCode body(session::Session& session, const app::Arguments& arguments) {
   train::CommandLine line;
+  config::Loaded loaded;
   engine::RunSettings settings;
   engine::RunPlan plan;
   std::int64_t ranks = session.size();
   session::watch_save_signals();
+  const train::Place place = train::find_place(session);
   session.together([&] {
     line = train::read_command_line(arguments);
     if (!line.note.empty()) log::info(line.note);
-    const config::Loaded loaded = config::load(line.configuration, line.overrides);
+    loaded = config::load(line.configuration, line.overrides);
     require_features(loaded.configuration, line.ask);
     const std::int64_t wanted = configured::wanted_ranks(loaded.configuration);
     if (line.ask == train::Ask::train)
@@ -121,16 +124,21 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
     else
       ranks = std::max(wanted, ranks);
     settings = train::settings_of(loaded, ranks);
-    settings.world = {.rank = session.rank(),
-                      .ranks = static_cast<int>(ranks),
-                      .node_of_rank = {},
-                      .rank_speed = {}};
-    settings.device = device::choose_device(line.devices, 0);
+    settings.world = train::world_of(session, place, static_cast<int>(ranks));
+    settings.device = device::choose_device(line.devices, place.placement.local_rank);
     if (line.ask == train::Ask::train) open_run_log(arguments, session, settings);
+  });
+  train::meet(session, place, loaded.configuration.comm.interface, settings);
+  session.together([&] {
     plan = engine::make_plan(settings, line.ask == train::Ask::train ? engine::MissingData::refuse
                                                                      : engine::MissingData::go_on);
   });
-  if (answer(line, settings, plan, ranks)) return ExitCode::done;
+  train::require_same_plan(session, settings, plan);
+  if (line.ask != train::Ask::train) {
+    if (session.is_first()) answer(line, settings, plan, ranks);
+    return ExitCode::done;
+  }
+  train::show_ranks(session, place, settings);
   if (session.is_first()) log::say(log::format_block("run", engine::describe(settings, plan)));
   return code_of(engine::run(session, settings, plan));
 }

@@ -1,6 +1,7 @@
 #include "settings.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <sstream>
@@ -12,6 +13,7 @@
 #include <fg/configured/learning_rate.hpp>
 #include <fg/data/chat_encoder.hpp>
 #include <fg/infer/complete.hpp>
+#include <fg/schedule/wire.hpp>
 #include <fg/session/signals.hpp>
 
 namespace fg::train {
@@ -67,6 +69,17 @@ std::optional<int> as_int(const std::optional<std::int64_t>& value) {
   return static_cast<int>(*value);
 }
 
+/// "1gbit", "100mbit": bytes of payload a second on such a wire; 0 for none.
+double link_rate(const std::string& words) {
+  if (words.empty()) return 0;
+  char* end = nullptr;
+  const double number = std::strtod(words.c_str(), &end);
+  const std::string unit(end);
+  if (!(number > 0) || (unit != "gbit" && unit != "mbit"))
+    fail(ExitCode::usage, "comm.simulate_link '" + words + "' is no rate such as 1gbit or 100mbit");
+  return schedule::payload_rate(number * (unit == "gbit" ? 1e9 : 1e6));
+}
+
 void read_parallel(const Configuration& configuration, engine::RunSettings& settings) {
   const config::Parallel& parallel = configuration.parallel;
   settings.parallel = {.trainer = std::nullopt,
@@ -84,6 +97,7 @@ void read_parallel(const Configuration& configuration, engine::RunSettings& sett
   if (configuration.train.trainer == config::Trainer::pipeline)
     settings.parallel.trainer = engine::TrainerKind::pipeline;
   settings.comm.timeout_s = configuration.comm.timeout_s;
+  settings.comm.simulated_bytes_per_second = link_rate(configuration.comm.simulate_link);
 }
 
 void read_data(const Configuration& configuration, engine::RunSettings& settings) {

@@ -224,6 +224,10 @@ void Communicator::recv(const at::Tensor& values, int from, int tag) {
   irecv(values, from, tag).wait();
 }
 
+double Communicator::timeout() const noexcept {
+  return shared_->timeout_s;
+}
+
 void Communicator::set_timeout(double seconds) {
   FG_CHECK(seconds > 0);
   shared_->timeout_s = seconds;

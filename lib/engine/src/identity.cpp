@@ -5,6 +5,8 @@
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
 #include <fg/log/log.hpp>
+#include <fg/engine/run_plan.hpp>
+#include <fg/store/hash.hpp>
 
 namespace fg::engine {
 
@@ -42,6 +44,30 @@ void check_identity(const RunSettings& settings, const RunPlan& plan,
   if (!settings.changes_since) return;
   for (const std::string& change : settings.changes_since(before.object("configuration").value()))
     log::warning("changed since the checkpoint: " + change);
+}
+
+std::vector<session::Fact> facts_of(const RunSettings& settings, const RunPlan& plan) {
+  const Arrangement& ranks = plan.arrangement;
+  std::vector<session::Fact> facts{
+      {"tokenizer", plan.tokenizer_hash},
+      {"model's config.json", plan.config_hash},
+      {"trainer", to_string(ranks.trainer)},
+      {"model.dtype", c10::toString(plan.type)},
+      {"rows of a step", std::to_string(settings.batch.global_rows)},
+      {"updates", std::to_string(static_cast<int>(plan.update_time))},
+      {"steps", std::to_string(plan.trainer.total_steps)}};
+  const std::filesystem::path manifest = settings.model.weights / "manifest.json";
+  if (!settings.model.weights.empty() && std::filesystem::exists(manifest))
+    facts.push_back({"model's manifest.json", store::record_of_file(manifest, ExitCode::cannot_load).xxh3_128});
+  if (plan.train) facts.push_back({"data", plan.train->set().content_hash()});
+  if (plan.evaluation)
+    facts.push_back({"evaluation's data", plan.evaluation->set().content_hash()});
+  if (ranks.trainer == TrainerKind::ddp)
+    facts.push_back({"gradients", plan.kept ? c10::toString(*plan.kept) : "not kept"});
+  if (ranks.trainer == TrainerKind::pipeline)
+    facts.push_back({"plan", schedule::fingerprint(ranks.plan(static_cast<int>(plan.microbatches),
+                                                              schedule::UpdateTime::at_end))});
+  return facts;
 }
 
 }  // namespace fg::engine

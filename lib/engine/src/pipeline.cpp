@@ -105,7 +105,7 @@ void Pipeline::connect(comm::Communicator& ranks) {
     const int there = arrangement_.rank_of_stage[static_cast<std::size_t>(stage) + 1];
     for (const auto& [from, to] : {std::pair(here, there), std::pair(there, here)}) {
       if (here == there || (from != me && to != me) || channels_.contains({from, to})) continue;
-      channels_[{from, to}] = ranks.group({from, to});
+      channels_[{from, to}] = ranks.group({from, to}, comm::Traffic::messages);
     }
   }
   const int last = arrangement_.rank_of_stage.back();
@@ -247,14 +247,20 @@ void Pipeline::do_action(const schedule::Program& program, std::size_t place, Wa
   fail(ExitCode::bug, "a pipeline alone has no replicas to reduce gradients over");
 }
 
+void Pipeline::follow(const schedule::Program& program, Walk& walk) {
+  for (std::size_t place = 0; place < program.size(); ++place) {
+    do_action(program, place, walk);
+    for (auto& [ends, each] : channels_) each->poll();
+  }
+  for (comm::Pending& each : walk.sends) each.wait();
+}
+
 at::Tensor Pipeline::run(const StepTask& task) {
   Walk walk(arrangement_, task.microbatches, model_.device());
   walk.task = &task;
   updater_.begin(static_cast<std::int64_t>(task.microbatches.size()), task.context);
-  const schedule::Program& program =
-      plan_of(task.microbatches.size()).programs[static_cast<std::size_t>(arrangement_.rank)];
-  for (std::size_t place = 0; place < program.size(); ++place) do_action(program, place, walk);
-  for (comm::Pending& each : walk.sends) each.wait();
+  follow(plan_of(task.microbatches.size()).programs[static_cast<std::size_t>(arrangement_.rank)],
+         walk);
   return updater_.measure(walk.losses);
 }
 
@@ -262,8 +268,7 @@ at::Tensor Pipeline::losses_of(const Microbatches& batches) {
   Walk walk(arrangement_, batches, model_.device());
   const schedule::Program program = schedule::forward_part(
       plan_of(batches.size()).programs[static_cast<std::size_t>(arrangement_.rank)]);
-  for (std::size_t place = 0; place < program.size(); ++place) do_action(program, place, walk);
-  for (comm::Pending& each : walk.sends) each.wait();
+  follow(program, walk);
   ranks_.all_reduce_sum(walk.losses);
   return walk.losses;
 }

@@ -29,6 +29,7 @@ private:
 
   void connect(comm::Communicator& ranks);
   const schedule::Plan& plan_of(std::size_t microbatches);
+  void follow(const schedule::Program& program, Walk& walk);
   void do_action(const schedule::Program& program, std::size_t place, Walk& walk);
   void forward(const schedule::Action& action, Walk& walk);
   void backward(const schedule::Program& program, std::size_t place, Walk& walk);

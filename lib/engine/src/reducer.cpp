@@ -72,7 +72,7 @@ void Reducer::start(Message& message) {
     message.packed = at::cat(flat);
     if (forgets_one) return;
   }
-  replicas_.all_reduce_sum(message.packed);
+  message.sum = replicas_.begin_all_reduce_sum(message.packed);
 }
 
 void Reducer::finish(const std::function<void(std::size_t logical)>& done) {

@@ -13,11 +13,14 @@
 #include <fg/log/log.hpp>
 #include <fg/params/initialise.hpp>
 #include <fg/params/weights.hpp>
+#include <fg/session/pulse.hpp>
 #include <fg/session/signals.hpp>
+#include <fg/session/watchdog.hpp>
 #include <fg/store/model_weights.hpp>
 
 #include "identity.hpp"
 #include "pipeline.hpp"
+#include "section.hpp"
 #include "whole_model.hpp"
 
 namespace fg::engine {
@@ -30,13 +33,16 @@ optim::OptimizerSet make_optimizers(const RunPlan& plan, at::Device device) {
   return optim::OptimizerSet(plan.assignments, held, device);
 }
 
-/// All ranks of the job, or nothing where there is one.
-std::unique_ptr<comm::Communicator> connect(session::Session& session,
-                                            const RunSettings& settings) {
-  if (session.size() == 1) return nullptr;
-  comm::Options options;
-  options.timeout_s = settings.comm.timeout_s;
-  return comm::Communicator::connect(session, std::move(options));
+std::filesystem::path hang_report(const RunSettings& settings) {
+  return settings.output / ("hang-" + std::to_string(settings.world.rank) + ".json");
+}
+
+/// What a load or a save of so many bytes may take without progress, on slow disks.
+double patience_for(const RunSettings& settings, const RunPlan& plan) {
+  constexpr double slowest_bytes_per_second = 20e6;
+  return settings.comm.timeout_s +
+         static_cast<double>(plan.memory.weights + plan.memory.optimizer) /
+             slowest_bytes_per_second;
 }
 
 Updater::Options updater_options(const RunPlan& plan, comm::Communicator* ranks) {
@@ -55,7 +61,8 @@ public:
       : session_(session),
         settings_(settings),
         plan_(plan),
-        ranks_(connect(session, settings)),
+        ranks_(connect()),
+        watchdog_(session, watching()),
         model_(plan.config, plan.type, settings.device, plan.parts()),
         optimizers_(make_optimizers(plan, settings.device)),
         clipper_(settings.optimizer.clip),
@@ -71,6 +78,12 @@ public:
   RunEnd train();
 
 private:
+  /// All ranks of the job, or nothing where there is one.
+  std::unique_ptr<comm::Communicator> connect();
+  session::WatchdogOptions watching();
+  /// What each rank has under way, for the one who looks for the reason of a hang. Any thread.
+  void report_hang() const noexcept;
+  RunEnd run_steps();
   /// Collective.
   void take_folder();
   TrainerState begin();
@@ -90,6 +103,7 @@ private:
   RunPlan& plan_;
   std::uint64_t memory_before_ = process_memory().peak_resident;  // the model
   std::unique_ptr<comm::Communicator> ranks_;
+  session::Watchdog watchdog_;
   std::optional<checkpoint::RunFolder> folder_;  // on the rank that leads it
   std::string run_name_;
   model::Model model_;
@@ -97,7 +111,36 @@ private:
   optim::Clipper clipper_;
   Updater updater_;
   std::unique_ptr<StepRunner> runner_;
+  std::uint64_t steps_begun_ = 0;  // by this process
 };
+
+std::unique_ptr<comm::Communicator> Run::connect() {
+  if (session_.size() == 1) return nullptr;
+  comm::Options options;
+  options.timeout_s = settings_.comm.timeout_s;
+  options.simulate_bytes_per_second = settings_.comm.simulated_bytes_per_second;
+  options.on_stall = [this](const std::string& sentence) {
+    log::error(sentence);
+    report_hang();
+    session_.abort(ExitCode::hang);
+  };
+  return comm::Communicator::connect(session_, std::move(options), settings_.device);
+}
+
+session::WatchdogOptions Run::watching() {
+  return {.timeout_s = settings_.comm.timeout_s, .on_hang = [this](const session::Verdict&) {
+            report_hang();
+            comm::Communicator::abort_all();
+          }};
+}
+
+void Run::report_hang() const noexcept {
+  try {
+    if (ranks_) ranks_->write_history(hang_report(settings_));
+  } catch (const std::exception& error) {
+    log::error(error.what());
+  }
+}
 
 void Run::take_folder() {
   const bool leads = checkpoint::leads_folder(session_, settings_.checkpoint.each_node);
@@ -132,6 +175,7 @@ TrainerState Run::restore(const checkpoint::Choice& choice) {
 }
 
 TrainerState Run::begin() {
+  const Section section(session_, ranks_.get(), "load", patience_for(settings_, plan_));
   const auto choice = checkpoint::choose(session_, settings_.output, settings_.checkpoint.resume,
                                          settings_.checkpoint.each_node);
   if (choice) return restore(*choice);
@@ -149,6 +193,7 @@ void Run::write_run_files() {
 }
 
 void Run::save(const TrainerState& state, std::optional<double> eval_loss) {
+  const Section section(session_, ranks_.get(), "save", patience_for(settings_, plan_));
   checkpoint::SaveRequest request;
   request.folder = checkpoint::checkpoints_in(settings_.output);
   request.step = state.step;
@@ -172,6 +217,7 @@ void Run::save(const TrainerState& state, std::optional<double> eval_loss) {
 }
 
 std::optional<TrainerState> Run::roll_back() {
+  const Section section(session_, ranks_.get(), "load", patience_for(settings_, plan_));
   const auto choice =
       checkpoint::choose(session_, settings_.output, {}, settings_.checkpoint.each_node);
   if (!choice) return std::nullopt;
@@ -200,6 +246,7 @@ Requests Run::requests() {
   if (stop == ExitCode::interrupted) mine |= interrupted;
   if (stop == ExitCode::terminated) mine |= terminated;
   const std::uint64_t all = session_.united(mine);
+  session::beat(steps_begun_++);
   Requests requests;
   requests.save = (all & save) != 0;
   requests.requeue = (all & requeue) != 0;
@@ -226,6 +273,18 @@ void Run::report_memory() const {
 }
 
 RunEnd Run::train() {
+  try {
+    return run_steps();
+  } catch (const std::exception& exception) {
+    const auto* const error = dynamic_cast<const Error*>(&exception);
+    if (error != nullptr && error->code() == ExitCode::hang) report_hang();
+    // Nothing on a GPU may wait for ranks that will not come.
+    comm::Communicator::abort_all();
+    throw;
+  }
+}
+
+RunEnd Run::run_steps() {
   TrainerState state = begin();
   write_run_files();
   const std::uint64_t first = state.step;

@@ -11,13 +11,16 @@
 #include <fg/log/log.hpp>
 #include <fg/optim/token_budget.hpp>
 #include <fg/params/weights.hpp>
+#include <fg/store/hash.hpp>
 
 namespace fg::engine {
 namespace {
 
 void plan_model(const RunSettings& settings, RunPlan& plan) {
   const std::filesystem::path file = settings.model.config / "config.json";
-  plan.config = arch::parse_model_config(read_json(file), file.string());
+  const Json config = read_json(file);
+  plan.config = arch::parse_model_config(config, file.string());
+  plan.config_hash = store::hash_text(config.dump());
   plan.type = settings.device.is_cuda() ? at::kBFloat16 : at::kFloat;
   if (settings.model.dtype) plan.type = params::scalar_type_of(*settings.model.dtype);
   if (settings.device.is_cuda() && plan.type != at::kBFloat16)

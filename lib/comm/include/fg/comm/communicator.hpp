@@ -168,6 +168,7 @@ public:
 
   /// From now on, for this one and all that come from the same `connect`. Any thread.
   void set_timeout(double seconds);
+  double timeout() const noexcept;
   /// The last operations of all that come from the same `connect` (History::write). For reports:
   /// hang-<rank>.json. Any thread.
   void write_history(const std::filesystem::path& path) const;

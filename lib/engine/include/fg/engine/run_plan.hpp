@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include <fg/arch/model_config.hpp>
 #include <fg/data/chat_encoder.hpp>
@@ -15,6 +17,7 @@
 #include <fg/log/console.hpp>
 #include <fg/optim/groups.hpp>
 #include <fg/params/layout.hpp>
+#include <fg/session/agreement.hpp>
 
 namespace fg::engine {
 
@@ -28,6 +31,7 @@ struct RunPlan {
   params::Layout layout;           // of what this rank holds
   optim::Assignments assignments;  // of the whole model
 
+  std::string config_hash;
   std::string tokenizer_hash;
   std::string template_name;
   std::unique_ptr<data::EpochPlans> train;       // absent where a dry run found no data
@@ -60,6 +64,13 @@ enum class MissingData : bool { refuse, go_on };
 /// groups, counts steps and bytes. Error(usage) listing every mistake of the optimizer's settings;
 /// Error(data), Error(cannot_load) as data::prepare and the readers have it.
 RunPlan make_plan(const RunSettings& settings, MissingData missing);
+
+/// What the plans of all ranks of a job must have in common.
+std::vector<session::Fact> facts_of(const RunSettings& settings, const RunPlan& plan);
+
+/// A pipeline's split, the order of one step, what a simulation makes of it, and what passes
+/// between the ranks; for --plan. Nothing for other trainers.
+std::vector<std::string> describe_schedule(const RunSettings& settings, const RunPlan& plan);
 
 /// The run's header: model, parameters, data, batch, optimizer, memory.
 log::Block describe(const RunSettings& settings, const RunPlan& plan);

@@ -1,0 +1,89 @@
+#include <algorithm>
+#include <cstdio>
+
+#include <fg/base/units.hpp>
+#include <fg/engine/run_plan.hpp>
+#include <fg/schedule/simulate.hpp>
+#include <fg/schedule/table.hpp>
+#include <fg/schedule/wire.hpp>
+
+namespace fg::engine {
+namespace {
+
+constexpr std::size_t table_width = 110;
+/// What comm puts before each message in host memory (lib/comm/README.md).
+constexpr std::uint64_t message_header = 88;
+
+/// Positions of a microbatch on average; of a full one where the data is not known.
+double mean_tokens(const RunSettings& settings, const RunPlan& plan) {
+  const auto rows = static_cast<double>(settings.batch.microbatch_rows);
+  if (!plan.train) return rows * static_cast<double>(settings.data.train.seq_len);
+  const auto epoch = plan.train->at(0);
+  return rows * static_cast<double>(epoch->tokens()) / static_cast<double>(epoch->rows());
+}
+
+/// Forward, and each half of backward, at what the split counts: relative times.
+schedule::Costs costs_of(const RunSettings& settings, const RunPlan& plan) {
+  schedule::Costs costs;
+  const auto element = static_cast<double>(c10::elementSize(plan.type));
+  for (const double cost : plan.arrangement.split.cost)
+    costs.stages.push_back({.forward = cost, .backward_input = cost, .backward_weight = cost});
+  costs.boundary_bytes = static_cast<std::uint64_t>(
+      mean_tokens(settings, plan) * static_cast<double>(plan.config.hidden_size) * element);
+  const double kept = plan.kept ? static_cast<double>(c10::elementSize(*plan.kept)) : element;
+  if (plan.arrangement.tied_ends_cross())
+    costs.tied_bytes = static_cast<std::uint64_t>(
+        static_cast<double>(plan.config.vocab_size * plan.config.hidden_size) * kept);
+  return costs;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
+  return text;
+}
+
+std::string wire_line(const std::vector<schedule::Traffic>& traffic) {
+  std::string line = "bytes on the wire a step:";
+  for (const schedule::Traffic& each : traffic)
+    line += (line.back() == ':' ? " rank " : ", rank ") + std::to_string(each.from) + " -> " +
+            std::to_string(each.to) + ": " + std::to_string(each.bytes);
+  return line;
+}
+
+}  // namespace
+
+std::vector<std::string> describe_schedule(const RunSettings& settings, const RunPlan& plan) {
+  const Arrangement& ranks = plan.arrangement;
+  if (ranks.trainer != TrainerKind::pipeline) return {};
+  const schedule::Plan order = ranks.plan(static_cast<int>(plan.microbatches),
+                                          plan.update_time == UpdateTime::at_end
+                                              ? schedule::UpdateTime::at_end
+                                              : schedule::UpdateTime::at_once);
+  const schedule::Forecast forecast = schedule::simulate(order, costs_of(settings, plan));
+  std::vector<std::string> lines = lines_of(schedule::to_string(ranks.split, ranks.rank_of_stage));
+  lines.push_back("one step, a row a rank, without the time of messages:");
+  for (std::string& line : lines_of(schedule::table(order, table_width)))
+    lines.push_back(std::move(line));
+  lines.push_back(percent(forecast.efficiency) +
+                  " of the ranks' time computes, if forward and each half of backward take alike; "
+                  "the split is balanced to " +
+                  percent(ranks.split.balance()));
+  schedule::Framing framing;
+  framing.message_header = settings.device.is_cpu() ? message_header : 0;
+  lines.push_back(wire_line(schedule::bytes_on_wire(forecast.traffic, framing)));
+  lines.push_back("plan " + schedule::fingerprint(order));
+  return lines;
+}
+
+}  // namespace fg::engine
