@@ -20,8 +20,7 @@ namespace {
 
 std::string device_name(at::Device device) {
   if (device.is_cpu()) return "CPU";
-  return "GPU " + std::to_string(device.index()) + " " +
-         device::describe_gpu(device.index()).name;
+  return "GPU " + std::to_string(device.index()) + " " + device::describe_gpu(device.index()).name;
 }
 
 /// Every rank's number, on all.
@@ -99,11 +98,11 @@ void show_ranks(session::Session& session, const Place& place,
   if (session.size() == 1) return;
   const std::string network =
       place.placement.nodes == 1 ? "none (one machine)" : session::choose_interface("").name;
-  for (const std::string& line : session::rank_table(
-           session, place.placement,
-           {{"device", device_name(settings.device)},
-            {"interface", network},
-            {"threads", std::to_string(place.threads.count)}}))
+  for (const std::string& line :
+       session::rank_table(session, place.placement,
+                           {{"device", device_name(settings.device)},
+                            {"interface", network},
+                            {"threads", std::to_string(place.threads.count)}}))
     log::info(line);
   log::info(place.threads.note);
 }

@@ -34,7 +34,6 @@ void require_same_plan(session::Session& session, const engine::RunSettings& set
                        const engine::RunPlan& plan);
 
 /// Collective. The table of ranks, in the log of the first.
-void show_ranks(session::Session& session, const Place& place,
-                const engine::RunSettings& settings);
+void show_ranks(session::Session& session, const Place& place, const engine::RunSettings& settings);
 
 }  // namespace fg::train

@@ -173,8 +173,8 @@ void Communicator::all_gather(const at::Tensor& mine, std::span<const at::Tensor
              [&](const Waiting& waiting) { transport_->all_gather(mine, all, waiting); });
 }
 
-Pending Communicator::begin(
-    Operation operation, std::function<std::unique_ptr<Transfer>(const Waiting&)> start) {
+Pending Communicator::begin(Operation operation,
+                            std::function<std::unique_ptr<Transfer>(const Waiting&)> start) {
   auto state = std::make_unique<Pending::State>();
   state->shared = shared_;
   state->operation = std::move(operation);

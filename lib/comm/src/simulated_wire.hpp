@@ -20,7 +20,8 @@ public:
     if (rate_ <= 0) return {};
     const std::chrono::duration<double> taken(static_cast<double>(bytes) / rate_);
     const std::lock_guard lock(mutex_);
-    is_free_ = std::max(is_free_, Clock::now()) + std::chrono::duration_cast<Clock::duration>(taken);
+    is_free_ =
+        std::max(is_free_, Clock::now()) + std::chrono::duration_cast<Clock::duration>(taken);
     return is_free_;
   }
 

@@ -41,7 +41,8 @@ std::unique_ptr<Transport> local_transport(int world_rank);
 /// All ranks of MPI_COMM_WORLD, tensors in host memory. Collective over them.
 std::unique_ptr<Transport> mpi_transport(const session::Session& session, std::int64_t piece_bytes);
 
-/// The same ranks as `control`, which is MPI's, with tensors on this rank's GPU. Collective over them.
+/// The same ranks as `control`, which is MPI's, with tensors on this rank's GPU. Collective over
+/// them.
 std::unique_ptr<Transport> nccl_transport(std::unique_ptr<Transport> control, at::Device device,
                                           std::vector<int> world_ranks, Traffic traffic,
                                           const Waiting& waiting);

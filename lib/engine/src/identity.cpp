@@ -4,8 +4,8 @@
 
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
-#include <fg/log/log.hpp>
 #include <fg/engine/run_plan.hpp>
+#include <fg/log/log.hpp>
 #include <fg/store/hash.hpp>
 
 namespace fg::engine {
@@ -48,17 +48,17 @@ void check_identity(const RunSettings& settings, const RunPlan& plan,
 
 std::vector<session::Fact> facts_of(const RunSettings& settings, const RunPlan& plan) {
   const Arrangement& ranks = plan.arrangement;
-  std::vector<session::Fact> facts{
-      {"tokenizer", plan.tokenizer_hash},
-      {"model's config.json", plan.config_hash},
-      {"trainer", to_string(ranks.trainer)},
-      {"model.dtype", c10::toString(plan.type)},
-      {"rows of a step", std::to_string(settings.batch.global_rows)},
-      {"updates", std::to_string(static_cast<int>(plan.update_time))},
-      {"steps", std::to_string(plan.trainer.total_steps)}};
+  std::vector<session::Fact> facts{{"tokenizer", plan.tokenizer_hash},
+                                   {"model's config.json", plan.config_hash},
+                                   {"trainer", to_string(ranks.trainer)},
+                                   {"model.dtype", c10::toString(plan.type)},
+                                   {"rows of a step", std::to_string(settings.batch.global_rows)},
+                                   {"updates", std::to_string(static_cast<int>(plan.update_time))},
+                                   {"steps", std::to_string(plan.trainer.total_steps)}};
   const std::filesystem::path manifest = settings.model.weights / "manifest.json";
   if (!settings.model.weights.empty() && std::filesystem::exists(manifest))
-    facts.push_back({"model's manifest.json", store::record_of_file(manifest, ExitCode::cannot_load).xxh3_128});
+    facts.push_back(
+        {"model's manifest.json", store::record_of_file(manifest, ExitCode::cannot_load).xxh3_128});
   if (plan.train) facts.push_back({"data", plan.train->set().content_hash()});
   if (plan.evaluation)
     facts.push_back({"evaluation's data", plan.evaluation->set().content_hash()});

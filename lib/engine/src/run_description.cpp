@@ -79,15 +79,46 @@ std::string device_text(const RunSettings& settings) {
          format_bytes(gpu.bytes) + (settings.deterministic ? ", deterministic" : "");
 }
 
-std::string memory_text(const RunPlan& plan, at::Device device) {
-  std::string text = format_bytes(static_cast<std::uint64_t>(plan.memory.total())) + " (";
+std::string ranks_text(const RunPlan& plan) {
+  const Arrangement& ranks = plan.arrangement;
+  if (ranks.trainer == TrainerKind::ddp)
+    return std::to_string(ranks.ranks) + " replicas, " +
+           std::to_string((plan.microbatches + static_cast<std::uint64_t>(ranks.ranks) - 1) /
+                          static_cast<std::uint64_t>(ranks.ranks)) +
+           " microbatches each; gradients are summed over them";
+  std::string text = "a pipeline of " + std::to_string(ranks.ranks) + ", " +
+                     std::string(schedule::to_string(ranks.schedule)) + "; layers of each stage:";
+  for (int stage = 0; stage < ranks.stages(); ++stage)
+    text += " " + std::to_string(ranks.split.layers(stage));
+  return text + ", on ranks" + [&] {
+    std::string list;
+    for (const int rank : ranks.rank_of_stage) list += " " + std::to_string(rank);
+    return list;
+  }();
+}
+
+/// Of the rank that needs most.
+std::string memory_text(const RunSettings& settings, const RunPlan& plan) {
+  const auto most = std::ranges::max_element(plan.memory_of_rank, {}, &MemoryForecast::total);
+  std::string text =
+      format_bytes(static_cast<std::uint64_t>(most->total())) +
+      (plan.arrangement.ranks > 1 ? " on rank " + std::to_string(most - plan.memory_of_rank.begin())
+                                  : "") +
+      " (";
   bool is_first = true;
-  for (const auto& [name, bytes] : plan.memory.parts()) {
+  for (const auto& [name, bytes] : most->parts()) {
     if (bytes == 0) continue;
     text += (is_first ? "" : ", ") + name + " " + format_bytes(static_cast<std::uint64_t>(bytes));
     is_first = false;
   }
-  return text + ") of " + format_bytes(available_memory(device)) + " available";
+  const std::uint64_t available =
+      settings.available_bytes.value_or(available_memory(settings.device));
+  text += ") of " + format_bytes(available) + " available";
+  if (plan.arrangement.trainer != TrainerKind::pipeline) return text;
+  text += "\nof each rank:";
+  for (const MemoryForecast& each : plan.memory_of_rank)
+    text += " " + format_bytes(static_cast<std::uint64_t>(each.total()));
+  return text;
 }
 
 }  // namespace
@@ -101,11 +132,12 @@ log::Block describe(const RunSettings& settings, const RunPlan& plan) {
                                          " documents every " + thousands(plan.trainer.eval_every) +
                                          " steps");
   block.emplace_back("batch", batch_text(settings, plan));
+  if (plan.arrangement.ranks > 1) block.emplace_back("ranks", ranks_text(plan));
   block.emplace_back("device", device_text(settings));
   if (plan.trainer.total_steps > 0)
     block.emplace_back("length", thousands(plan.trainer.total_steps) + " steps");
   block.emplace_back("optimizer", optimizer_text(settings, plan));
-  block.emplace_back("memory", memory_text(plan, settings.device));
+  block.emplace_back("memory", memory_text(settings, plan));
   block.emplace_back("output", settings.output.string());
   return block;
 }

@@ -101,45 +101,61 @@ UpdateTime update_time_of(const RunPlan& plan, const optim::GradientNeeds& needs
   return optim::gradients_are_kept(of_one) ? UpdateTime::at_end : UpdateTime::on_call;
 }
 
+optim::GradientNeeds needs_of(const RunSettings& settings, const RunPlan& plan) {
+  return {.microbatches = static_cast<std::int64_t>(plan.microbatches),
+          .clip = settings.optimizer.clip,
+          .nan = settings.optimizer.guard.nan,
+          .spike = settings.optimizer.guard.spike};
+}
+
+/// What one rank will hold. `layout` and `own` are that rank's and must stay.
+MemoryQuestion memory_question(const RunSettings& settings, const RunPlan& plan, int rank,
+                               const params::Layout& layout, const optim::Assignments& own) {
+  Arrangement ranks = plan.arrangement;
+  ranks.rank = rank;
+  const auto [first, last] = ranks.share_of(plan.microbatches);
+  MemoryQuestion question{.config = plan.config,
+                          .layout = layout,
+                          .type = plan.type,
+                          .device = settings.device,
+                          .policies = {.kept = plan.config.layers},
+                          .microbatch_tokens = microbatch_tokens(settings),
+                          .microbatches = static_cast<std::int64_t>(last - first),
+                          .optimizer = own};
+  if (ranks.trainer == TrainerKind::pipeline) {
+    question.parts = ranks.parts_of(rank);
+    question.held = ranks.held_by(rank, static_cast<int>(plan.microbatches));
+  }
+  return question;
+}
+
+/// Of this rank; and what it comes to on the others, in the order of ranks.
 void plan_gradients(const RunSettings& settings, RunPlan& plan) {
-  const auto microbatches = static_cast<std::int64_t>(plan.microbatches);
-  const optim::GradientNeeds needs{.microbatches = microbatches,
-                                   .clip = settings.optimizer.clip,
-                                   .nan = settings.optimizer.guard.nan,
-                                   .spike = settings.optimizer.guard.spike};
+  const optim::GradientNeeds needs = needs_of(settings, plan);
   plan.update_time = update_time_of(plan, needs);
   optim::validate(settings.optimizer.clip);
   optim::validate(settings.optimizer.guard, plan.update_time == UpdateTime::at_end);
-  const optim::Assignments own = plan.assignments_of(plan.layout);
-  const bool is_pipeline = plan.arrangement.trainer == TrainerKind::pipeline;
-  const auto [first, last] = plan.arrangement.share_of(plan.microbatches);
-  MemoryQuestion question{
-      .config = plan.config,
-      .layout = plan.layout,
-      .type = plan.type,
-      .device = settings.device,
-      .policies = {.kept = plan.config.layers},
-      .parts = is_pipeline ? plan.parts() : std::vector<params::Part>(),
-      .held = plan.arrangement.held_by(plan.arrangement.rank, static_cast<int>(plan.microbatches)),
-      .microbatch_tokens = microbatch_tokens(settings),
-      .microbatches = static_cast<std::int64_t>(last - first),
-      .kept = std::nullopt,
-      .optimizer = own};
-  if (plan.update_time != UpdateTime::in_backward) {
-    const auto others = static_cast<std::uint64_t>(forecast_memory(question).total());
-    // The sums of replicas need one type on all of them.
-    const std::uint64_t available =
-        settings.least_available_bytes.value_or(available_bytes(settings));
-    plan.kept = optim::gradient_dtype(settings.optimizer.gradient_type,
-                                      parameters_of(plan.layout, plan.type),
-                                      available - std::min(available, others));
-    question.kept = plan.kept;
+  const std::uint64_t available = available_bytes(settings);
+  // The sums of replicas need one type on all of them.
+  const std::uint64_t least = settings.least_available_bytes.value_or(available);
+  for (int rank = 0; rank < plan.arrangement.ranks; ++rank) {
+    const params::Layout layout = params::plan_layout(plan.config, plan.parts_of(rank));
+    const optim::Assignments own = plan.assignments_of(layout);
+    MemoryQuestion question = memory_question(settings, plan, rank, layout, own);
+    if (plan.update_time != UpdateTime::in_backward) {
+      const auto others = static_cast<std::uint64_t>(forecast_memory(question).total());
+      question.kept =
+          optim::gradient_dtype(settings.optimizer.gradient_type, parameters_of(layout, plan.type),
+                                least - std::min(least, others));
+    }
+    question.policies = choose_policies(question, settings.model.policy,
+                                        settings.model.budget_bytes.value_or(available));
+    plan.memory_of_rank.push_back(forecast_memory(question));
+    if (rank != plan.arrangement.rank) continue;
+    plan.kept = question.kept;
+    plan.policies = question.policies;
+    plan.memory = plan.memory_of_rank.back();
   }
-  question.policies =
-      choose_policies(question, settings.model.policy,
-                      settings.model.budget_bytes.value_or(available_bytes(settings)));
-  plan.policies = question.policies;
-  plan.memory = forecast_memory(question);
 }
 
 bool all_exist(const data::Options& options) {
@@ -226,9 +242,9 @@ std::int64_t RunPlan::parameters() const {
   return elements;
 }
 
-std::vector<params::Part> RunPlan::parts() const {
+std::vector<params::Part> RunPlan::parts_of(int rank) const {
   if (arrangement.trainer != TrainerKind::pipeline) return {params::whole(config)};
-  return arrangement.parts_of(arrangement.rank);
+  return arrangement.parts_of(rank);
 }
 
 std::vector<bool> RunPlan::owned() const {

@@ -66,10 +66,10 @@ std::string wire_line(const std::vector<schedule::Traffic>& traffic) {
 std::vector<std::string> describe_schedule(const RunSettings& settings, const RunPlan& plan) {
   const Arrangement& ranks = plan.arrangement;
   if (ranks.trainer != TrainerKind::pipeline) return {};
-  const schedule::Plan order = ranks.plan(static_cast<int>(plan.microbatches),
-                                          plan.update_time == UpdateTime::at_end
-                                              ? schedule::UpdateTime::at_end
-                                              : schedule::UpdateTime::at_once);
+  const schedule::Plan order =
+      ranks.plan(static_cast<int>(plan.microbatches), plan.update_time == UpdateTime::at_end
+                                                          ? schedule::UpdateTime::at_end
+                                                          : schedule::UpdateTime::at_once);
   const schedule::Forecast forecast = schedule::simulate(order, costs_of(settings, plan));
   std::vector<std::string> lines = lines_of(schedule::to_string(ranks.split, ranks.rank_of_stage));
   lines.push_back("one step, a row a rank, without the time of messages:");

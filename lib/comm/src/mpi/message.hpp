@@ -46,9 +46,9 @@ struct Peer {
   int tag = 0;         // MPI's
 };
 
-/// An envelope and `bytes` in pieces of at most `piece_bytes`, begun by the constructor. `memory` is
-/// kept alive until MPI is done with it, even where this is destroyed before. Complete no earlier
-/// than it `arrives`, on both sides.
+/// An envelope and `bytes` in pieces of at most `piece_bytes`, begun by the constructor. `memory`
+/// is kept alive until MPI is done with it, even where this is destroyed before. Complete no
+/// earlier than it `arrives`, on both sides.
 class Message final : public Transfer {
 public:
   using Clock = std::chrono::steady_clock;

@@ -88,7 +88,8 @@ bool Sums::are_under_way() const {
 void Sums::end() noexcept {
   is_ending_ = true;
   {
-    const std::lock_guard lock(mutex_);  // or the thread could miss it between its look and its wait
+    const std::lock_guard lock(
+        mutex_);  // or the thread could miss it between its look and its wait
   }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();

@@ -123,8 +123,7 @@ std::unique_ptr<Transfer> MpiTransport::message(bool is_send, int peer, int tag,
   if (values.defined() && values.numel() > 0)
     bytes = {static_cast<std::byte*>(values.data_ptr()), values.nbytes()};
   const Peer whom{group_, peer, world_ranks_[static_cast<std::size_t>(peer)], tag};
-  return std::make_unique<Message>(is_send, whom, header, bytes, values, piece_bytes_,
-                                   arrives);
+  return std::make_unique<Message>(is_send, whom, header, bytes, values, piece_bytes_, arrives);
 }
 
 std::unique_ptr<Transfer> MpiTransport::send(const at::Tensor& values, int to, int tag,

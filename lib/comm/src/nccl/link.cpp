@@ -134,8 +134,7 @@ void Link::close() noexcept {
     const bool is_sound = std::uncaught_exceptions() == 0 && drain();
     Watch::of_process().remove(*this);
     if (const ncclComm_t comm = take_comm())
-      ends_within(seconds_to_end,
-                  [=] { is_sound ? ncclCommDestroy(comm) : ncclCommAbort(comm); });
+      ends_within(seconds_to_end, [=] { is_sound ? ncclCommDestroy(comm) : ncclCommAbort(comm); });
   } catch (...) {  // no thread to be had: what is left ends with the process
   }
 }

@@ -69,8 +69,8 @@ private:
 
 class NcclTransport final : public Transport {
 public:
-  NcclTransport(std::unique_ptr<Transport> control, at::Device device,
-                std::vector<int> world_ranks, std::shared_ptr<Link> link)
+  NcclTransport(std::unique_ptr<Transport> control, at::Device device, std::vector<int> world_ranks,
+                std::shared_ptr<Link> link)
       : control_(std::move(control)),
         device_(device),
         world_ranks_(std::move(world_ranks)),
@@ -139,8 +139,8 @@ std::unique_ptr<Transfer> NcclTransport::begin_all_reduce_sum(const at::Tensor& 
   return queue(values, waiting, [&](ncclComm_t comm, cudaStream_t stream) {
     if (values.numel() == 0) return;
     void* const data = values.data_ptr();
-    nccl_check(ncclAllReduce(data, data, static_cast<std::size_t>(values.numel()),
-                             type_of(values), ncclSum, comm, stream),
+    nccl_check(ncclAllReduce(data, data, static_cast<std::size_t>(values.numel()), type_of(values),
+                             ncclSum, comm, stream),
                "ncclAllReduce");
   });
 }
@@ -203,8 +203,7 @@ std::unique_ptr<Transport> nccl_transport(std::unique_ptr<Transport> control, at
                                           std::vector<int> world_ranks, Traffic traffic,
                                           const Waiting& waiting) {
   FG_CHECK(device.is_cuda());
-  const auto own =
-      std::find(world_ranks.begin(), world_ranks.end(), waiting.shared().world_rank);
+  const auto own = std::find(world_ranks.begin(), world_ranks.end(), waiting.shared().world_rank);
   Start start;
   start.rank = static_cast<int>(own - world_ranks.begin());
   start.ranks = static_cast<int>(world_ranks.size());

@@ -36,23 +36,23 @@ struct Options {
   /// returns, every NCCL communicator of the process is aborted and the next call of comm throws
   /// Error(hang). Without one: the sentence on standard error, abort_all, exit with code 7.
   std::function<void(const std::string& sentence)> on_stall;
-  /// For measuring pipelines on one machine: each message (send, recv) takes at least its bytes over
-  /// this rate, and what a rank sends leaves it one after the other, as over one wire. The receiver
-  /// has it no earlier. 0: as fast as it goes. Collectives are not slowed down. Equal on all ranks,
-  /// which must share the machine's clock; tensors on GPUs are held up by a kernel that spins on one
-  /// multiprocessor of the sender.
+  /// For measuring pipelines on one machine: each message (send, recv) takes at least its bytes
+  /// over this rate, and what a rank sends leaves it one after the other, as over one wire. The
+  /// receiver has it no earlier. 0: as fast as it goes. Collectives are not slowed down. Equal on
+  /// all ranks, which must share the machine's clock; tensors on GPUs are held up by a kernel that
+  /// spins on one multiprocessor of the sender.
   double simulate_bytes_per_second = 0;
 };
 
 /// What a group is for, equal on its members. `messages`: pipelines; NCCL then takes few of a GPU's
-/// multiprocessors, since a receive that waits keeps its own from computing, and joins the two ranks
-/// of a pair when the group is made, so that no step waits for that.
+/// multiprocessors, since a receive that waits keeps its own from computing, and joins the two
+/// ranks of a pair when the group is made, so that no step waits for that.
 enum class Traffic { any, messages };
 
 /// Something under way. Holds its tensor, whose memory must not be touched (of a send: not be
-/// written) before `wait` has returned. A message that is dropped before it is complete is given up:
-/// its communicator is then of no more use. Tensors on a GPU: may be dropped at any time, the memory
-/// is kept until it is done.
+/// written) before `wait` has returned. A message that is dropped before it is complete is given
+/// up: its communicator is then of no more use. Tensors on a GPU: may be dropped at any time, the
+/// memory is kept until it is done.
 class Pending {
 public:
   Pending() noexcept;  // complete
@@ -65,8 +65,8 @@ public:
   /// Returns once it is complete: of a send, once its memory may be written again. Error(hang) past
   /// the time-out; Error(ranks_disagree) if the peer's tensor has another type or shape;
   /// Error(rank_lost).
-  /// Tensors on a GPU: returns at once; what is queued on the current stream from now on comes after
-  /// it. The stream must be the one that the tensor's memory belongs to.
+  /// Tensors on a GPU: returns at once; what is queued on the current stream from now on comes
+  /// after it. The stream must be the one that the tensor's memory belongs to.
   void wait();
 
 private:
@@ -77,33 +77,33 @@ private:
 };
 
 /// An ordered group of ranks that exchange tensors. Ranks are counted within the group unless they
-/// are called world ranks. Transports: copies (a group of one), MPI (host memory) and NCCL (GPUs, one
-/// a rank).
+/// are called world ranks. Transports: copies (a group of one), MPI (host memory) and NCCL (GPUs,
+/// one a rank).
 ///
 /// Collectives (all members call them, in the same order): `group`, `barrier`, `broadcast`,
 /// `all_reduce_sum`, `begin_all_reduce_sum`, `all_gather`. They return when this rank's part is
 /// complete. Past the time-out: Error(hang) naming operation, tensor, peers and seconds. After an
-/// error a communicator is of no more use and the job must end (Session::abort where the other ranks
-/// do not know).
+/// error a communicator is of no more use and the job must end (Session::abort where the other
+/// ranks do not know).
 ///
-/// Tensors are contiguous and on the communicator's device, of at most 8 dimensions, else Error(bug).
-/// Any type can be moved, byte for byte; sums are of float32, bfloat16, float64, int64 and int32,
-/// else Error(bug).
+/// Tensors are contiguous and on the communicator's device, of at most 8 dimensions, else
+/// Error(bug). Any type can be moved, byte for byte; sums are of float32, bfloat16, float64, int64
+/// and int32, else Error(bug).
 ///
 /// Tensors in host memory: every message carries what its sender believes: another operation, type
 /// or shape on a peer is Error(ranks_disagree) on at least one of them, naming both.
 ///
-/// Tensors on a GPU: every operation is queued, and the host never waits for it. It begins when what
-/// was queued before on the current stream is done, on a stream of the communicator's own, beside
-/// the computing; when a call without Pending returns, what is queued later on the current stream
-/// comes after it. The operations of one communicator are carried out in the order of issue, messages
-/// too, which have no tags there (they are ignored): two ranks must issue what passes between them
-/// in the same order. Two that both send first wait for each other for ever; a receive may be issued
-/// long before its message, and messages in the other direction go by another group beside. Shapes
-/// are not compared: ranks that disagree hang, which the time-out ends (Options::on_stall). An error
-/// that NCCL meets later aborts all its communicators and is thrown, Error(rank_lost), by the next
-/// call of any of them. Only `barrier` and `group` wait on the host, and the first operation of its
-/// kind, in which NCCL makes its connections.
+/// Tensors on a GPU: every operation is queued, and the host never waits for it. It begins when
+/// what was queued before on the current stream is done, on a stream of the communicator's own,
+/// beside the computing; when a call without Pending returns, what is queued later on the current
+/// stream comes after it. The operations of one communicator are carried out in the order of issue,
+/// messages too, which have no tags there (they are ignored): two ranks must issue what passes
+/// between them in the same order. Two that both send first wait for each other for ever; a receive
+/// may be issued long before its message, and messages in the other direction go by another group
+/// beside. Shapes are not compared: ranks that disagree hang, which the time-out ends
+/// (Options::on_stall). An error that NCCL meets later aborts all its communicators and is thrown,
+/// Error(rank_lost), by the next call of any of them. Only `barrier` and `group` wait on the host,
+/// and the first operation of its kind, in which NCCL makes its connections.
 ///
 /// One thread at a time a communicator; several communicators may be used by several threads.
 /// To be destroyed before the session. On GPUs that is collective: it waits for what is under way.
@@ -145,10 +145,10 @@ public:
   /// overlap it in part.
   void all_reduce_sum(const at::Tensor& mine, const at::Tensor& sum);
   /// all_reduce_sum(values), with the same bits, beside what this thread goes on to do: in host
-  /// memory by a thread of the communicator's own. Several may be under way; they are carried out in
-  /// the order in which they were begun, the same on all members. Until all are complete, nothing
-  /// else may be called on a communicator in host memory but this, `poll` and their Pending:
-  /// Error(bug). Other communicators may be used.
+  /// memory by a thread of the communicator's own. Several may be under way; they are carried out
+  /// in the order in which they were begun, the same on all members. Until all are complete,
+  /// nothing else may be called on a communicator in host memory but this, `poll` and their
+  /// Pending: Error(bug). Other communicators may be used.
   [[nodiscard]] Pending begin_all_reduce_sum(const at::Tensor& values);
   /// Rank r's tensor in all[r], on every rank. Shapes may differ from rank to rank, so rows that do
   /// not divide are gathered into narrowed views of one tensor; `mine` may be all[rank()].
@@ -179,7 +179,8 @@ private:
   template <typename Part>
   void collective(Operation operation, Part&& part);
   std::vector<int> others() const;
-  Pending begin(Operation operation, std::function<std::unique_ptr<Transfer>(const Waiting&)> start);
+  Pending begin(Operation operation,
+                std::function<std::unique_ptr<Transfer>(const Waiting&)> start);
   Pending message(bool is_send, const at::Tensor& values, int peer, int tag);
 
   std::shared_ptr<Shared> shared_;

@@ -45,12 +45,14 @@ struct RunPlan {
   std::optional<at::ScalarType> kept;  // the gradient buffer's type
   UpdateTime update_time = UpdateTime::in_backward;
   model::LayerPolicies policies;
-  MemoryForecast memory;
-  TrainerSettings trainer;  // its total_steps is 0 where the data is not known
+  MemoryForecast memory;                       // of this rank
+  std::vector<MemoryForecast> memory_of_rank;  // as this rank sees the others
+  TrainerSettings trainer;                     // its total_steps is 0 where the data is not known
 
   std::int64_t parameters() const;
-  /// The parts of the model that are this rank's.
-  std::vector<params::Part> parts() const;
+  /// The parts of the model that a rank holds; this one.
+  std::vector<params::Part> parts_of(int rank) const;
+  std::vector<params::Part> parts() const { return parts_of(arrangement.rank); }
   /// By this rank's logical tensors: those that it saves, and whose gradients it counts in the
   /// norm. Each of the model's tensors is one rank's own, whoever else holds it too.
   std::vector<bool> owned() const;
