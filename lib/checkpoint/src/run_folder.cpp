@@ -15,6 +15,7 @@
 #include <fg/base/json.hpp>
 #include <fg/checkpoint/choose.hpp>
 #include <fg/checkpoint/run_folder.hpp>
+#include <fg/session/placement.hpp>
 #include <fg/store/shards.hpp>
 #include <fg/store/slices.hpp>
 
@@ -44,14 +45,12 @@ std::string make_name() {
 }
 
 std::string holder_text() {
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
   std::array<char, 32> started{};
   const std::time_t now = std::time(nullptr);
   struct tm parts {};
   ::gmtime_r(&now, &parts);
   std::strftime(started.data(), started.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  Json holder = {{"host", host.data()}, {"pid", ::getpid()}, {"started", started.data()}};
+  Json holder = {{"host", session::host_name()}, {"pid", ::getpid()}, {"started", started.data()}};
   if (const char* job = std::getenv("SLURM_JOB_ID")) holder["job"] = job;
   return holder.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -4,11 +4,10 @@
 #include <array>
 #include <map>
 
-#include <unistd.h>
-
 #include <fg/base/error.hpp>
 #include <fg/base/json.hpp>
 #include <fg/base/utf8.hpp>
+#include <fg/session/placement.hpp>
 #include <fg/store/shards.hpp>
 
 #include "checkpoint_files.hpp"
@@ -95,13 +94,6 @@ void require_whole(const store::SliceTable& table) {
                                 " slices on as many ranks; set checkpoint.format to hdf5");
 }
 
-std::string node_name(const std::string& given) {
-  if (!given.empty()) return given;
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  return host.data();
-}
-
 }  // namespace
 
 Json tell_all(session::Session& session, const Json& own) {
@@ -115,7 +107,7 @@ Json tell_all(session::Session& session, const Json& own) {
 FolderGroup folder_group(session::Session& session, bool each_node, const std::string& node) {
   const auto own = static_cast<std::size_t>(session.rank());
   if (!each_node) return {0, own, static_cast<std::size_t>(session.size())};
-  const Json nodes = tell_all(session, Json(node_name(node)));
+  const Json nodes = tell_all(session, Json(node.empty() ? session::node_id() : node));
   FolderGroup group{-1, 0, 0};
   for (std::size_t rank = 0; rank < nodes.size(); ++rank) {
     if (nodes[rank] != nodes[own]) continue;

@@ -6,6 +6,7 @@
 #include <mpi.h>
 #include <unistd.h>
 
+#include <fg/session/interfaces.hpp>
 #include <fg/session/mpi_check.hpp>
 #include <fg/session/session.hpp>
 
@@ -34,6 +35,7 @@ std::optional<std::string> launched_rank() {
 
 Session::Session(int& argc, char**& argv) {
   if (!launched_rank()) begin_alone();
+  use_interface_for_mpi();
   int provided = 0;
   mpi_check(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_MULTIPLE)

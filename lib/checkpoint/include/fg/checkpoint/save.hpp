@@ -34,7 +34,7 @@ struct SaveRequest {
   /// Evaluation loss at this step, for `retain`. Rank 0's.
   std::optional<double> metric;
   /// Nodes have a folder each, which holds the files of their own ranks; `node` tells them apart
-  /// (empty: the host's name).
+  /// (empty: session::node_id).
   bool each_node = false;
   std::string node;
 };

@@ -24,7 +24,8 @@ std::optional<std::string> launched_rank();
 /// one a process. All traffic runs on a duplicated communicator, so it never meets anybody else's.
 class Session {
 public:
-  /// Collective. Error(bug) if MPI cannot give MPI_THREAD_MULTIPLE.
+  /// Collective. Error(bug) if MPI cannot give MPI_THREAD_MULTIPLE; Error(usage) if $FG_INTERFACE
+  /// names no interface of this machine (interfaces.hpp).
   Session(int& argc, char**& argv);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
