@@ -26,8 +26,8 @@ using Values = std::vector<std::optional<std::string>>;
 Values values_of(const std::string& name, const std::vector<std::vector<Fact>>& facts_of_rank) {
   Values values;
   for (const std::vector<Fact>& facts : facts_of_rank) {
-    const auto found =
-        std::find_if(facts.begin(), facts.end(), [&](const Fact& fact) { return fact.name == name; });
+    const auto found = std::find_if(facts.begin(), facts.end(),
+                                    [&](const Fact& fact) { return fact.name == name; });
     values.push_back(found == facts.end() ? std::nullopt : std::optional(found->value));
   }
   return values;
@@ -104,8 +104,8 @@ std::string describe_ranks(const std::vector<int>& ranks,
   std::vector<std::pair<std::string, std::vector<int>>> hosts;
   for (const int rank : ranks) {
     const std::string& host = host_of_rank.at(static_cast<std::size_t>(rank));
-    const auto same =
-        std::find_if(hosts.begin(), hosts.end(), [&](const auto& each) { return each.first == host; });
+    const auto same = std::find_if(hosts.begin(), hosts.end(),
+                                   [&](const auto& each) { return each.first == host; });
     (same == hosts.end() ? hosts.emplace_back(host, std::vector<int>()) : *same)
         .second.push_back(rank);
   }
@@ -147,8 +147,8 @@ void require_same(Session& session, const std::vector<Fact>& facts) {
     }
     const std::string differences = describe_differences(facts_of_rank, host_of_rank);
     if (!differences.empty())
-      fail(ExitCode::ranks_disagree, "the ranks do not agree on what must be the same:\n" +
-                                         differences);
+      fail(ExitCode::ranks_disagree,
+           "the ranks do not agree on what must be the same:\n" + differences);
   });
 }
 

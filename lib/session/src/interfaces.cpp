@@ -123,10 +123,10 @@ std::vector<Interface> find_interfaces() {
     Interface interface;
     interface.name = each->ifa_name;
     interface.address = address_text(number_of(each->ifa_addr));
-    if (each->ifa_netmask != nullptr) interface.prefix = std::popcount(number_of(each->ifa_netmask));
+    if (each->ifa_netmask != nullptr)
+      interface.prefix = std::popcount(number_of(each->ifa_netmask));
     interface.megabits = speed_of(interface.name);
-    interface.has_default =
-        std::find(routes.begin(), routes.end(), interface.name) != routes.end();
+    interface.has_default = std::find(routes.begin(), routes.end(), interface.name) != routes.end();
     interface.is_virtual = is_virtual(interface.name);
     interfaces.push_back(interface);
   }
@@ -146,8 +146,8 @@ InterfaceChoice choose_interface(const std::string& words,
     for (const Interface& each : interfaces)
       if (matches(each, word)) return {each.name, ""};
   if (!words_of(words).empty())
-    fail(ExitCode::usage, "no network interface of this machine is '" + words + "'; up: " +
-                              list_of(interfaces));
+    fail(ExitCode::usage,
+         "no network interface of this machine is '" + words + "'; up: " + list_of(interfaces));
   std::vector<Interface> real, bridges;
   for (const Interface& each : interfaces) (each.is_virtual ? bridges : real).push_back(each);
   const bool only_bridges = real.empty();

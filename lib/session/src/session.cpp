@@ -1,20 +1,21 @@
-#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdlib>
-#include <numeric>
+#include <thread>
 
 #include <mpi.h>
 #include <unistd.h>
 
 #include <fg/session/interfaces.hpp>
 #include <fg/session/mpi_check.hpp>
+#include <fg/session/placement.hpp>
 #include <fg/session/session.hpp>
+
+#include "control.hpp"
+#include "packed_texts.hpp"
 
 namespace fg::session {
 namespace {
-
-// The one session's communicator. A member would put mpi.h into the public header.
-MPI_Comm world = MPI_COMM_NULL;
 
 /// A process alone needs no daemon that would start others, and no network. To begin without saves
 /// it half a second with Open MPI 4. Nor a folder for talk with others: all processes alone would
@@ -42,34 +43,40 @@ Session::Session(int& argc, char**& argv) {
     fail(ExitCode::bug,
          "this MPI library gives no MPI_THREAD_MULTIPLE, which fg needs; use a build "
          "of Open MPI with thread support");
-  mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &world), "MPI_Comm_dup");
-  mpi_check(MPI_Comm_set_errhandler(world, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
-  mpi_check(MPI_Comm_rank(world, &rank_), "MPI_Comm_rank");
-  mpi_check(MPI_Comm_size(world, &size_), "MPI_Comm_size");
+  MPI_Comm own = MPI_COMM_NULL;
+  mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &own), "MPI_Comm_dup");
+  control_ = std::make_unique<Control>(own);
+  rank_ = control_->rank();
+  size_ = control_->size();
+  control_->set_hosts(std::vector<std::string>(static_cast<std::size_t>(size_), host_name()));
+  control_->set_hosts(unpack(broadcast(pack(gather(host_name())))));
 }
 
 Session::~Session() {
-  MPI_Comm_free(&world);
+  control_.reset();
   MPI_Finalize();
 }
 
+const std::vector<std::string>& Session::hosts() const noexcept {
+  return control_->hosts();
+}
+
+void Session::set_timeout(double seconds) {
+  FG_CHECK(seconds > 0);
+  timeout_s_ = seconds;
+}
+
 ExitCode Session::agree(ExitCode mine) {
-  const int code = static_cast<int>(mine);
-  int largest = 0;
-  mpi_check(MPI_Allreduce(&code, &largest, 1, MPI_INT, MPI_MAX, world), "MPI_Allreduce");
-  return static_cast<ExitCode>(largest);
+  const auto code = static_cast<std::uint64_t>(mine);
+  return static_cast<ExitCode>(control_->meet(Kind::agree, code, "", timeout_s_).value);
 }
 
 std::uint64_t Session::smallest(std::uint64_t mine) {
-  std::uint64_t least = 0;
-  mpi_check(MPI_Allreduce(&mine, &least, 1, MPI_UINT64_T, MPI_MIN, world), "MPI_Allreduce");
-  return least;
+  return control_->meet(Kind::smallest, mine, "", timeout_s_).value;
 }
 
 std::uint64_t Session::united(std::uint64_t mine) {
-  std::uint64_t all = 0;
-  mpi_check(MPI_Allreduce(&mine, &all, 1, MPI_UINT64_T, MPI_BOR, world), "MPI_Allreduce");
-  return all;
+  return control_->meet(Kind::united, mine, "", timeout_s_).value;
 }
 
 void Session::together(const std::function<void()>& part) {
@@ -84,40 +91,41 @@ void Session::together(const std::function<void()>& part) {
     mine = std::current_exception();
     code = ExitCode::bug;
   }
-  const ExitCode agreed = agree(code);
+  ExitCode agreed = ExitCode::done;
+  try {
+    agreed = agree(code);
+  } catch (const Error&) {  // the others do not come: what this rank has to say comes first
+    if (mine) std::rethrow_exception(mine);
+    throw;
+  }
   failed_together_ = failed_together_ || agreed != ExitCode::done;
   if (mine) std::rethrow_exception(mine);
   if (agreed != ExitCode::done) throw PeerFailed(agreed);
 }
 
 std::string Session::broadcast(const std::string& text) {
-  auto length = static_cast<std::uint64_t>(text.size());
-  mpi_check(MPI_Bcast(&length, 1, MPI_UINT64_T, 0, world), "MPI_Bcast");
-  std::string result = is_first() ? text : std::string(length, '\0');
-  mpi_check(MPI_Bcast(result.data(), static_cast<int>(length), MPI_BYTE, 0, world), "MPI_Bcast");
-  return result;
+  return control_->meet(Kind::broadcast, 0, is_first() ? text : std::string(), timeout_s_).text;
 }
 
 std::vector<std::string> Session::gather(const std::string& text) {
-  const int length = static_cast<int>(text.size());
-  const auto ranks = static_cast<std::size_t>(is_first() ? size_ : 0);
-  std::vector<int> lengths(ranks), begins(ranks);
-  mpi_check(MPI_Gather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, 0, world), "MPI_Gather");
-  std::exclusive_scan(lengths.begin(), lengths.end(), begins.begin(), 0);
-  std::string all(ranks == 0 ? 0 : static_cast<std::size_t>(begins.back() + lengths.back()), '\0');
-  mpi_check(MPI_Gatherv(text.data(), length, MPI_BYTE, all.data(), lengths.data(), begins.data(),
-                        MPI_BYTE, 0, world),
-            "MPI_Gatherv");
-  std::vector<std::string> texts(ranks);
-  for (std::size_t r = 0; r < ranks; ++r)
-    texts[r] =
-        all.substr(static_cast<std::size_t>(begins[r]), static_cast<std::size_t>(lengths[r]));
-  return texts;
+  return control_->meet(Kind::gather, 0, text, timeout_s_).texts;
 }
 
 void Session::abort(ExitCode code) {
-  MPI_Abort(world, static_cast<int>(code));
+  end_process_after(10, code);
+  MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
   ::_exit(static_cast<int>(code));
+}
+
+void end_process_after(double seconds, ExitCode code) noexcept {
+  try {
+    std::thread([=] {
+      std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+      ::_exit(static_cast<int>(code));
+    }).detach();
+  } catch (const std::exception&) {  // no thread is to be had
+    ::alarm(static_cast<unsigned>(seconds) + 1);
+  }
 }
 
 std::string mpi_library() {

@@ -104,10 +104,10 @@ std::vector<Cores> widened(const std::vector<CoreShare>& node) {
 int share_of(const std::vector<Cores>& masks, std::size_t own) {
   double sum = 0;
   for (const int core : masks[own])
-    sum += 1.0 / static_cast<double>(std::count_if(
-                     masks.begin(), masks.end(), [&](const Cores& mask) {
-                       return std::binary_search(mask.begin(), mask.end(), core);
-                     }));
+    sum +=
+        1.0 / static_cast<double>(std::count_if(masks.begin(), masks.end(), [&](const Cores& mask) {
+          return std::binary_search(mask.begin(), mask.end(), core);
+        }));
   return std::max(1, static_cast<int>(sum + 1e-6));
 }
 

@@ -87,9 +87,9 @@ TEST(RankTable, IsOnTheFirstRank) {
   ASSERT_EQ(lines.size(), static_cast<std::size_t>(session().size()) + 1);
   EXPECT_EQ(lines[0], "rank  host  threads");
   for (int rank = 0; rank < session().size(); ++rank)
-    EXPECT_EQ(lines[static_cast<std::size_t>(rank) + 1],
-              std::to_string(rank) + "     h" + std::to_string(rank % 2 + 1) + "    " +
-                  std::to_string(rank + 1));
+    EXPECT_EQ(lines[static_cast<std::size_t>(rank) + 1], std::to_string(rank) + "     h" +
+                                                             std::to_string(rank % 2 + 1) + "    " +
+                                                             std::to_string(rank + 1));
 }
 
 }  // namespace

@@ -46,10 +46,10 @@ TEST(Interfaces, TakesTheFastestWithoutADefaultRoute) {
 }
 
 TEST(Interfaces, TakesABridgeOnlyWhereNothingElseIs) {
-  EXPECT_EQ(choose_interface("", {make("veth1", "10.0.0.1", 10000, true, true),
-                                  make("eth0", "10.1.0.1")})
-                .name,
-            "eth0");
+  EXPECT_EQ(
+      choose_interface("", {make("veth1", "10.0.0.1", 10000, true, true), make("eth0", "10.1.0.1")})
+          .name,
+      "eth0");
   const InterfaceChoice alone = choose_interface("", {make("veth1", "10.0.0.1", 0, false, true)});
   EXPECT_EQ(alone.name, "veth1");
   EXPECT_EQ(alone.note, "");
@@ -69,8 +69,7 @@ TEST(Interfaces, RefusesWhatIsNotThereAndNamesWhatIs) {
                [] { choose_interface("eno1,10.8.0.0/24", three); });
   expect_error(ExitCode::usage, "up: none", [] { choose_interface("eth0", {}); });
   for (const char* wrong : {"10.9.0.0/33", "10.9.0/24", "10.9.0.0/", "10.9.0.0/2x", "eth0/24"})
-    expect_error(ExitCode::usage, {wrong, "not a subnet"},
-                 [&] { choose_interface(wrong, three); });
+    expect_error(ExitCode::usage, {wrong, "not a subnet"}, [&] { choose_interface(wrong, three); });
 }
 
 TEST(Interfaces, OfThisMachineAreReadWithoutLoopback) {

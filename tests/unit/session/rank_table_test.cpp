@@ -11,10 +11,11 @@ namespace {
 using Texts = std::vector<std::string>;
 
 TEST(RankTable, HasAnAlignedRowARank) {
-  EXPECT_EQ(format_rank_table({"a", "long"}, {"device", "threads"}, {{"cuda:0", "8"}, {"cpu", "16"}}),
-            (Texts{"rank  host  device  threads",  //
-                   "0     a     cuda:0  8",        //
-                   "1     long  cpu     16"}));
+  EXPECT_EQ(
+      format_rank_table({"a", "long"}, {"device", "threads"}, {{"cuda:0", "8"}, {"cpu", "16"}}),
+      (Texts{"rank  host  device  threads",  //
+             "0     a     cuda:0  8",        //
+             "1     long  cpu     16"}));
 }
 
 TEST(RankTable, FoldsEqualNeighboursOfAHostWhereThereAreMany) {

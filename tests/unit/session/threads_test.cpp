@@ -37,7 +37,8 @@ TEST(Threads, UndoTheBindingOfTheLauncher) {
 }
 
 TEST(Threads, LeaveAMaskThatIsARanksShare) {
-  const std::vector<CoreShare> sockets = {{range(0, 8), range(0, 16)}, {range(8, 16), range(0, 16)}};
+  const std::vector<CoreShare> sockets = {{range(0, 8), range(0, 16)},
+                                          {range(8, 16), range(0, 16)}};
   const Threads bound = plan_threads(sockets, 1, {});
   EXPECT_EQ(bound.count, 8);
   EXPECT_EQ(bound.cores, range(8, 16));

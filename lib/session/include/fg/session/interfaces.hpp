@@ -7,12 +7,12 @@ namespace fg::session {
 
 /// A network interface that is up and has an IPv4 address.
 struct Interface {
-  std::string name;           // "eth0"
-  std::string address;        // "10.9.0.1"
-  int prefix = 0;             // 24
-  int megabits = 0;           // 0: the kernel does not tell
-  bool has_default = false;   // the default route goes through it
-  bool is_virtual = false;    // a bridge or the end of one (docker0, virbr0, br-…, veth…)
+  std::string name;          // "eth0"
+  std::string address;       // "10.9.0.1"
+  int prefix = 0;            // 24
+  int megabits = 0;          // 0: the kernel does not tell
+  bool has_default = false;  // the default route goes through it
+  bool is_virtual = false;   // a bridge or the end of one (docker0, virbr0, br-…, veth…)
 };
 
 /// This machine's, without loopback, in the kernel's order. What cannot be read counts as absent.

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace fg::session {
+
+// What this rank is doing, for the watchdog to tell the other ranks. These are free functions so
+// that every library can say it; they cost an atomic store or two and never fail or block. Called
+// by the thread that does the rank's work. Without a watchdog nobody reads it.
+
+/// From here on this rank is in this section ("load", "step"), which may take `timeout_s` without
+/// any progress before the rank counts as hung; 0: as long as it likes. Counts as progress. `name`
+/// is a literal: it is kept, not copied.
+void enter_section(const char* name, double timeout_s) noexcept;
+
+/// Progress: the rank is at this step, file or the like of its section.
+void beat(std::uint64_t number) noexcept;
+
+/// From here on this rank waits for these ranks of the world in `what` ("recv"). To be called once
+/// a wait is long (50 ms), and again when those it waits for change. The watchdog does not count a
+/// rank that waits as hung, but looks for whom it waits for.
+void note_waiting(std::span<const int> world_ranks, std::string_view what) noexcept;
+
+/// It waits no more. Counts as progress.
+void done_waiting() noexcept;
+
+}  // namespace fg::session
