@@ -14,7 +14,7 @@ namespace fg::session {
 struct Beat {
   static constexpr std::size_t most_waits = 16;
 
-  std::array<char, 32> section{};
+  std::array<char, 32> section{'s', 't', 'a', 'r', 't'};
   std::uint64_t number = 0;
   std::uint64_t progress = 0;       // grows with everything the rank does
   double section_timeout_s = 0;     // 0: none

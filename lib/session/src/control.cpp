@@ -113,8 +113,9 @@ Control::Told Control::lead(const Header& own, const std::string& text, double t
     const Header& theirs = letter->header();
     if (theirs.kind != own.kind || theirs.number != own.number)
       end_meeting(own, letters, static_cast<int>(ExitCode::ranks_disagree),
-                  describe_ranks({letter->peer()}, hosts_) + " is at another meeting of all ranks (" +
-                      describe(theirs) + ") than rank 0 (" + describe(own) + ")");
+                  describe_ranks({letter->peer()}, hosts_) +
+                      " is at another meeting of all ranks (" + describe(theirs) +
+                      ") than rank 0 (" + describe(own) + ")");
     told.value = combine(own.kind, told.value, theirs.value);
     if (own.kind == Kind::gather) told.texts.push_back(letter->text());
   }
@@ -174,8 +175,9 @@ void Control::finish_sends(const Header& own, double timeout_s) {
     const double idle = seconds_since(begin);
     if (idle > timeout_s) {
       const std::vector<int> absent = missing(sends_);
-      fail(ExitCode::hang, describe_ranks(absent, hosts_) + " did not take the answer of a meeting " +
-                               "of all ranks (" + describe(own) + ") for " + seconds_text(idle) +
+      fail(ExitCode::hang, describe_ranks(absent, hosts_) +
+                               " did not take the answer of a meeting " + "of all ranks (" +
+                               describe(own) + ") for " + seconds_text(idle) +
                                culprit_clause(absent));
     }
     wait.note(idle, [&] { return missing(sends_); });

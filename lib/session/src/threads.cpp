@@ -156,8 +156,14 @@ Threads plan_threads(const std::vector<CoreShare>& node, int local_rank,
   Threads threads;
   threads.cores = masks[own];
   threads.count = share_of(masks, own);
-  std::string why = count_of(threads.cores.size(), "core") + " (" + describe_cores(threads.cores) +
-                    ") for " + count_of(node.size(), "rank") + " of this machine";
+  std::string why =
+      count_of(threads.cores.size(), "core") + " (" + describe_cores(threads.cores) + ")";
+  const auto sharing =
+      static_cast<std::size_t>(std::count_if(masks.begin(), masks.end(), [&](const Cores& mask) {
+        return std::find_first_of(mask.begin(), mask.end(), masks[own].begin(), masks[own].end()) !=
+               mask.end();
+      }));
+  if (sharing > 1) why += " for " + count_of(sharing, "rank") + " of this machine";
   const int ranks = static_cast<int>(node.size());
   if (limits.quota > 0 && limits.quota / ranks < threads.count) {
     threads.count = std::max(1, limits.quota / ranks);

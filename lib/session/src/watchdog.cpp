@@ -140,7 +140,8 @@ WatchdogThread::WatchdogThread(Session& session, WatchdogOptions options)
   mpi_check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
   open_mails();
   std::fill(heard_.begin(), heard_.end(), Clock::now());
-  last_turn_ = last_beat_ = Clock::now();
+  last_turn_ = Clock::now();
+  last_beat_ = Clock::time_point();  // the first one is due
   {
     const std::lock_guard lock(the_thread_mutex);
     the_thread = this;
@@ -265,7 +266,7 @@ RankStates WatchdogThread::states_at(Clock::time_point now) {
   RankStates states = states_;
   const double age = std::chrono::duration<double>(now - heard_[0]).count();
   for (std::size_t rank = 0; rank < states.size(); ++rank)
-    states[rank].silent_s = rank_ == 0 ? seconds_since(heard_[rank])
+    states[rank].silent_s = rank_ == 0  ? seconds_since(heard_[rank])
                             : rank == 0 ? age
                                         : states[rank].silent_s;
   return states;

@@ -60,7 +60,10 @@ void unwatched(Session& session, const Case& how) {
   if (how.name == "sleep" && is_culprit) std::this_thread::sleep_for(1h);
   if (how.name == "slow" && is_culprit) std::this_thread::sleep_for(700ms);
   // Rank 0 comes late, then waits for the culprit: those that came early must not blame rank 0.
-  if (how.name == "chain") std::this_thread::sleep_for(is_culprit ? 1h : how.culprit == 2 && session.is_first() ? 700ms : 0ms);
+  if (how.name == "chain")
+    std::this_thread::sleep_for(is_culprit                               ? 1h
+                                : how.culprit == 2 && session.is_first() ? 700ms
+                                                                         : 0ms);
   if (how.name == "another" && is_culprit) session.gather("text");
   session.agree(fg::ExitCode::done);
 }

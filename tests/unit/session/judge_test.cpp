@@ -15,7 +15,7 @@ const std::vector<std::string> hosts = {"h1", "h1", "h2", "h2"};
 
 RankState in_step(std::uint64_t number, std::vector<int> waits_for = {}) {
   RankState state;
-  std::copy_n("step", 4, state.beat.section.begin());
+  state.beat.section = {'s', 't', 'e', 'p'};
   std::copy_n("recv", 4, state.beat.waits_in.begin());
   state.beat.number = number;
   state.beat.section_timeout_s = 30;

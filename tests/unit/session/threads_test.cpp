@@ -42,6 +42,7 @@ TEST(Threads, LeaveAMaskThatIsARanksShare) {
   const Threads bound = plan_threads(sockets, 1, {});
   EXPECT_EQ(bound.count, 8);
   EXPECT_EQ(bound.cores, range(8, 16));
+  EXPECT_EQ(bound.note, "8 threads a rank: 8 cores (8-15)");
 
   const std::vector<CoreShare> open = {{range(0, 16), range(0, 16)}, {range(0, 16), range(0, 16)}};
   EXPECT_EQ(plan_threads(open, 0, {}).count, 8);

@@ -36,8 +36,8 @@ class WatchdogThread;
 /// as an error. Then come `on_hang`, and Session::abort. The time in which a whole job stands still
 /// (suspended) does not count.
 ///
-/// One at a time a process; no thread and no traffic where the session has one rank. Runs on a communicator
-/// of its own.
+/// One at a time a process; no thread and no traffic where the session has one rank. Runs on a
+/// communicator of its own.
 class Watchdog {
 public:
   /// Collective.
