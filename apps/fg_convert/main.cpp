@@ -34,6 +34,7 @@ app::Program describe() {
   program.take_argument("source");
   program.take_argument("target");
   program.linked = {store::hdf5_library(), text::regex_library(), text::unicode_library()};
+  program.patience_s = app::without_end;
   return program;
 }
 

@@ -46,6 +46,7 @@ app::Program describe() {
   data_app::add_pack_options(program);
   program.take_argument("job");
   program.linked = {text::regex_library(), text::unicode_library()};
+  program.patience_s = app::without_end;
   return program;
 }
 

@@ -32,6 +32,7 @@ app::Program describe() {
   model_folder::add_options(program, "safetensors");
   program.take_arguments("folders");
   program.linked = {store::hdf5_library(), text::regex_library(), text::unicode_library()};
+  program.patience_s = app::without_end;
   return program;
 }
 

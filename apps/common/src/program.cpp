@@ -31,6 +31,7 @@ ExitCode report(const Program& program, const std::exception& exception) {
 ExitCode run_body(session::Session& session, const Program& program, const Arguments& arguments,
                   const std::function<ExitCode(session::Session&, const Arguments&)>& body) {
   try {
+    session.set_timeout(program.patience_s);
     session.together([&] {
       log::start({.level = *log::parse_level(text(arguments, "log-level")),
                   .file = session.is_first() ? text(arguments, "log-file") : std::string(),

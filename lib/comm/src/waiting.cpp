@@ -7,6 +7,7 @@
 #include <thread>
 
 #include <fg/base/error.hpp>
+#include <fg/session/pulse.hpp>
 
 #include "describe.hpp"
 
@@ -16,6 +17,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
+
+std::vector<int> missing_peers(const auto& transfers) {
+  std::vector<int> ranks;
+  for (const auto& transfer : transfers)
+    if (!transfer->advance()) ranks.push_back(transfer->world_peer());
+  return ranks;
+}
 
 /// A wait is short as a rule; one that is not leaves the core to the ranks it waits for.
 void pause_after(Clock::duration idle) {
@@ -54,6 +62,7 @@ void Waiting::until_done(std::span<Transfer* const> transfers) const {
   std::size_t moved = 0;
   auto last_move = Clock::now();
   auto last_check = last_move;
+  session::LongWait wait(operation_.name);
   while (true) {
     bool is_done = true;
     std::size_t moved_now = 0;
@@ -73,6 +82,7 @@ void Waiting::until_done(std::span<Transfer* const> transfers) const {
       shared_.options.while_waiting();
       last_check = now;
     }
+    wait.note(idle, [&] { return missing_peers(transfers); });
     pause_after(now - last_move);
   }
 }

@@ -23,7 +23,6 @@ constexpr int down_tag = 2;  // from rank 0
 // Rank 0 knows who is missing, so it speaks first; where it is silent, rank 1 speaks.
 constexpr double grace_s = 3;
 constexpr double further_grace_s = 5;
-constexpr double noted_after_s = 0.05;
 
 std::string seconds_text(double seconds) {
   char text[32];
@@ -47,29 +46,6 @@ std::uint64_t combine(Kind kind, std::uint64_t one, std::uint64_t other) {
       return one;
   }
 }
-
-/// Notes, once a wait has become long, whom it is for.
-class LongWait {
-public:
-  explicit LongWait(Kind kind) : kind_(kind) {}
-  LongWait(const LongWait&) = delete;
-  LongWait& operator=(const LongWait&) = delete;
-  ~LongWait() {
-    if (noted_at_ >= 0) done_waiting();
-  }
-  template <typename Ranks>
-  void note(double idle_s, Ranks&& ranks) {
-    if (idle_s < noted_after_s || (noted_at_ >= 0 && idle_s < noted_at_ + 0.5)) return;
-    note_waiting(ranks(), name_of(kind_));
-    noted_at_ = idle_s;
-  }
-  /// Somebody came: who is waited for has changed.
-  void renew() { noted_at_ = noted_at_ >= 0 ? 0 : noted_at_; }
-
-private:
-  Kind kind_;
-  double noted_at_ = -1;
-};
 
 }  // namespace
 
@@ -131,7 +107,7 @@ void Control::hear_all(Letters& letters, const Header& own, double timeout_s) {
   auto last_move = Clock::now();
   auto last_word = last_move;
   std::size_t moved = 0;
-  LongWait wait(own.kind);
+  LongWait wait(name_of(own.kind));
   while (true) {
     bool is_done = true;
     std::size_t moved_now = 0;
@@ -140,10 +116,7 @@ void Control::hear_all(Letters& letters, const Header& own, double timeout_s) {
       moved_now += letter->moved();
     }
     if (is_done) return;
-    if (moved_now != moved) {
-      last_move = Clock::now();
-      wait.renew();
-    }
+    if (moved_now != moved) last_move = Clock::now();
     moved = moved_now;
     const double idle = seconds_since(last_move);
     if (idle > timeout_s) {
@@ -166,7 +139,7 @@ void Control::hear_all(Letters& letters, const Header& own, double timeout_s) {
 
 void Control::finish_sends(const Header& own, double timeout_s) {
   const auto begin = Clock::now();
-  LongWait wait(own.kind);
+  LongWait wait(name_of(own.kind));
   for (std::size_t first = 0; first < sends_.size();) {
     if (sends_[first]->advance()) {
       ++first;
@@ -201,7 +174,7 @@ Control::Told Control::follow(const Header& own, const std::string& text, double
   auto down = std::make_unique<Letter>(comm_, 0, down_tag);
   auto last_move = Clock::now();
   std::size_t moved = 0;
-  LongWait wait(own.kind);
+  LongWait wait(name_of(own.kind));
   while (true) {
     const bool is_sent = up.advance();
     const bool is_answered = down->advance();

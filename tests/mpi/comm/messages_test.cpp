@@ -1,9 +1,12 @@
 #include <algorithm>
+#include <chrono>
+#include <string>
 #include <thread>
 
 #include <gtest/gtest.h>
 
 #include <fg/base/json.hpp>
+#include <fg/session/watchdog.hpp>
 #include <fg/test/temporary_folder.hpp>
 
 #include "world.hpp"
@@ -166,6 +169,22 @@ TEST(Messages, StandInTheHistory) {
   EXPECT_EQ(operations[1]["bytes"], 12);
   EXPECT_EQ(operations[1]["tag"], 4);
   EXPECT_TRUE(operations[1]["ended"].is_number());
+}
+
+TEST(Messages, TellTheWatchdogForWhomARankWaits) {
+  const auto all = world();
+  const session::Watchdog watchdog(test::mpi_session(), {.timeout_s = 60, .on_hang = {}});
+  const int last = all->size() - 1;
+  const at::Tensor values = at::zeros({6}, at::kFloat);
+  if (all->rank() == last && last > 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2500));  // two tables
+    EXPECT_TRUE(session::culprit({0}).starts_with("rank " + std::to_string(last) + " "))
+        << session::culprit({0});
+    all->send(values, 0);
+  } else if (all->rank() == 0 && last > 0) {
+    all->recv(values, last);
+  }
+  all->barrier();
 }
 
 }  // namespace

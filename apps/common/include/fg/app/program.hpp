@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@
 
 namespace fg::app {
 
+inline constexpr double without_end = std::numeric_limits<double>::infinity();
+
 /// What a program says of itself and accepts.
 struct Program {
   std::string name;                   // "fg-convert"
@@ -22,6 +25,9 @@ struct Program {
   options::options_description hidden;  // the names of positional arguments
   options::positional_options_description positional;
   std::vector<std::string> linked;  // for --version, one library a line
+  /// How long ranks wait for each other at first (Session::set_timeout). Programs that share out
+  /// work of any length wait without end.
+  double patience_s = 600;
 
   /// The next argument that stands by its place, `text` by this name.
   void take_argument(const char* argument);

@@ -26,4 +26,36 @@ void note_waiting(std::span<const int> world_ranks, std::string_view what) noexc
 /// It waits no more. Counts as progress.
 void done_waiting() noexcept;
 
+<<<<<<< HEAD
+=======
+/// Calls these two for a loop that polls: `LongWait wait("recv");` before it, and in it
+/// `wait.note(idle_s, [&] { return missing(); });` with the seconds since something last moved. The
+/// ranks are asked for once the wait is long, then twice a second and after each move.
+class LongWait {
+public:
+  explicit LongWait(std::string_view what) noexcept : what_(what) {}
+  LongWait(const LongWait&) = delete;
+  LongWait& operator=(const LongWait&) = delete;
+  ~LongWait() {
+    if (is_noted_) done_waiting();
+  }
+  template <typename Missing>
+  void note(double idle_s, Missing&& missing) {
+    if (idle_s < last_idle_s_) next_s_ = first_s;  // something has moved
+    last_idle_s_ = idle_s;
+    if (idle_s < next_s_) return;
+    note_waiting(missing(), what_);
+    is_noted_ = true;
+    next_s_ = idle_s + 0.5;
+  }
+
+private:
+  static constexpr double first_s = 0.05;
+  std::string_view what_;
+  double last_idle_s_ = 0;
+  double next_s_ = first_s;
+  bool is_noted_ = false;
+};
+
+>>>>>>> 24389cac8f3ddd1324667ea53e0a3e61a6041c89
 }  // namespace fg::session
