@@ -105,11 +105,22 @@ void require_features(const config::Configuration& configuration, train::Ask ask
   }
 }
 
+engine::RunPlan make_plan(session::Session& session, const engine::RunSettings& settings,
+                          train::Ask ask) {
+  // To tokenise may take long on one rank, while the others wait for its cache.
+  const session::Patience patience(session, app::without_end);
+  engine::RunPlan plan;
+  session.together([&] {
+    plan = engine::make_plan(settings, ask == train::Ask::train ? engine::MissingData::refuse
+                                                                : engine::MissingData::go_on);
+  });
+  return plan;
+}
+
 ExitCode body(session::Session& session, const app::Arguments& arguments) {
   train::CommandLine line;
   config::Loaded loaded;
   engine::RunSettings settings;
-  engine::RunPlan plan;
   std::int64_t ranks = session.size();
   session::watch_save_signals();
   const train::Place place = train::find_place(session);
@@ -125,14 +136,13 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
       ranks = std::max(wanted, ranks);
     settings = train::settings_of(loaded, ranks);
     settings.world = train::world_of(session, place, static_cast<int>(ranks));
+    settings.data.train.threads = static_cast<unsigned>(place.threads.count);
+    if (settings.data.evaluation) settings.data.evaluation->threads = settings.data.train.threads;
     settings.device = device::choose_device(line.devices, place.placement.local_rank);
     if (line.ask == train::Ask::train) open_run_log(arguments, session, settings);
   });
   train::meet(session, place, loaded.configuration.comm.interface, settings);
-  session.together([&] {
-    plan = engine::make_plan(settings, line.ask == train::Ask::train ? engine::MissingData::refuse
-                                                                     : engine::MissingData::go_on);
-  });
+  engine::RunPlan plan = make_plan(session, settings, line.ask);
   train::require_same_plan(session, settings, plan);
   if (line.ask != train::Ask::train) {
     if (session.is_first()) answer(line, settings, plan, ranks);

@@ -26,8 +26,6 @@ void note_waiting(std::span<const int> world_ranks, std::string_view what) noexc
 /// It waits no more. Counts as progress.
 void done_waiting() noexcept;
 
-<<<<<<< HEAD
-=======
 /// Calls these two for a loop that polls: `LongWait wait("recv");` before it, and in it
 /// `wait.note(idle_s, [&] { return missing(); });` with the seconds since something last moved. The
 /// ranks are asked for once the wait is long, then twice a second and after each move.
@@ -57,5 +55,4 @@ private:
   bool is_noted_ = false;
 };
 
->>>>>>> 24389cac8f3ddd1324667ea53e0a3e61a6041c89
 }  // namespace fg::session
