@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <ATen/Parallel.h>
-
 #include <fg/base/version.hpp>
 #include <fg/comm/nccl.hpp>
 #include <fg/device/device.hpp>
@@ -60,7 +58,7 @@ std::vector<session::Fact> facts_of(const engine::RunSettings& settings) {
 Place find_place(session::Session& session) {
   Place place{.placement = session::find_placement(session), .threads = {}};
   place.threads = session::share_cores(session, place.placement);
-  at::set_num_threads(place.threads.count);
+  device::use_threads(place.threads.count);
   return place;
 }
 

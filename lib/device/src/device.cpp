@@ -1,6 +1,7 @@
 #include "fg/device/device.hpp"
 
 #include <ATen/Context.h>
+#include <ATen/Parallel.h>
 
 #include "waits.hpp"
 
@@ -9,6 +10,10 @@ namespace fg::device {
 std::atomic<std::uint64_t>& waits() {
   static std::atomic<std::uint64_t> count{0};
   return count;
+}
+
+void use_threads(int count) {
+  at::set_num_threads(count);
 }
 
 void set_deterministic(bool is_wanted) {

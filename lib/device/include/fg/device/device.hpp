@@ -37,6 +37,9 @@ c10::Device choose_device(std::string_view words, int local_rank);
 /// that LibTorch keeps there grows in place, so that batches of many sizes do not split it.
 void use(c10::Device device);
 
+/// How many threads operations on the CPU take. Before the first of them.
+void use_threads(int count);
+
 /// Every operation of LibTorch and every kernel gives the same bits each time, or none is run that
 /// cannot (attention's backward pass then takes its slower form).
 void set_deterministic(bool is_wanted);
