@@ -95,14 +95,14 @@ void require_whole(const store::SliceTable& table) {
                                 " slices on as many ranks; set checkpoint.format to hdf5");
 }
 
+}  // namespace
+
 std::string node_name(const std::string& given) {
   if (!given.empty()) return given;
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
   return host.data();
 }
-
-}  // namespace
 
 Json tell_all(session::Session& session, const Json& own) {
   std::string all = "[";
