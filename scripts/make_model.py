@@ -4,7 +4,7 @@ trained on this project's own pages. For the quick start, tests of size and spee
 
     scripts/make_model.py OUT [--hidden 64] [--layers 2] [--heads 4] [--kv-heads 2] [--vocab 512]
                               [--dtype bfloat16] [--max-shard-size BYTES] [--tied] [--seed 0]
-                              [--initializer-range 0.02]
+                              [--initializer-range 0.02] [--family llama|mistral|qwen2] [--window 8]
                               [--tokenizer FOLDER]     one that is there, instead of training one
 
 Needs numpy and tokenizers, not torch. The same arguments give the same bytes.
@@ -40,6 +40,10 @@ def tensor_shapes(options):
             prefix + "input_layernorm.weight": (hidden,),
             prefix + "post_attention_layernorm.weight": (hidden,),
         }
+        if options.family == "qwen2":
+            shapes |= {prefix + "self_attn.q_proj.bias": (hidden,),
+                       prefix + "self_attn.k_proj.bias": (options.kv_heads * head,),
+                       prefix + "self_attn.v_proj.bias": (options.kv_heads * head,)}
     shapes["model.norm.weight"] = (hidden,)
     if not options.tied:
         shapes["lm_head.weight"] = (options.vocab, hidden)
@@ -131,8 +135,9 @@ def write_tokenizer(folder, vocab_size):
 
 
 def write_configs(folder, options):
+    family = {"llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2"}[options.family]
     config = {
-        "architectures": ["LlamaForCausalLM"],
+        "architectures": [family + "ForCausalLM"],
         "attention_bias": False,
         "bos_token_id": 0,
         "eos_token_id": 1,
@@ -142,7 +147,7 @@ def write_configs(folder, options):
         "intermediate_size": options.hidden * 11 // 4,
         "max_position_embeddings": 2048,
         "mlp_bias": False,
-        "model_type": "llama",
+        "model_type": options.family,
         "num_attention_heads": options.heads,
         "num_hidden_layers": options.layers,
         "num_key_value_heads": options.kv_heads,
@@ -153,6 +158,8 @@ def write_configs(folder, options):
         "torch_dtype": options.dtype,
         "vocab_size": options.vocab,
     }
+    if options.window:
+        config["sliding_window"] = options.window
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     generation = {"bos_token_id": 0, "do_sample": True, "eos_token_id": 1, "temperature": 0.7}
     (folder / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
@@ -169,6 +176,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--initializer-range", type=float, default=0.02)
     parser.add_argument("--tokenizer", type=pathlib.Path)
+    parser.add_argument("--family", default="llama", choices=["llama", "mistral", "qwen2"])
+    parser.add_argument("--window", type=int, help="of attention; mistral's")
     options = parser.parse_args()
     if options.out.exists():
         sys.exit(f"make_model: {options.out} exists already")

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include <fg/base/error.hpp>
+#include <fg/base/failpoint.hpp>
 #include <fg/engine/arrangement.hpp>
 #include <fg/engine/flops.hpp>
 
@@ -123,7 +124,8 @@ Held Arrangement::held_by(int of_rank, int microbatches) const {
 std::pair<std::size_t, std::size_t> Arrangement::share_of(std::size_t microbatches) const {
   if (trainer != TrainerKind::ddp) return {0, microbatches};
   const auto all = static_cast<std::size_t>(ranks);
-  const auto mine = static_cast<std::size_t>(rank);
+  const auto mine =
+      static_cast<std::size_t>(fault_planted("engine.shares_swapped") ? ranks - 1 - rank : rank);
   const std::size_t each = microbatches / all;
   const std::size_t more = microbatches % all;
   const std::size_t first = mine * each + std::min(mine, more);

@@ -33,6 +33,20 @@ bool holds(const params::Part& part, const params::FusedTensor& fused) {
   }
 }
 
+/// The planted fault: updates are moved before their stage's last backward pass.
+void update_too_early(schedule::Plan& plan) {
+  for (schedule::Program& program : plan.programs)
+    for (auto update = program.begin(); update != program.end(); ++update) {
+      if (update->op != Op::update) continue;
+      const auto last = std::find_if(std::make_reverse_iterator(update), program.rend(),
+                                     [&](const Action& each) {
+                                       return each.op == Op::backward_input &&
+                                              each.stage == update->stage;
+                                     });
+      std::rotate(last.base() - 1, update, update + 1);
+    }
+}
+
 }  // namespace
 
 /// What is under way of one step, by part and microbatch of this rank.
@@ -115,10 +129,11 @@ void Pipeline::connect(comm::Communicator& ranks) {
 
 const schedule::Plan& Pipeline::plan_of(std::size_t microbatches) {
   auto& plan = plans_[microbatches];
-  if (plan.programs.empty())
-    plan = arrangement_.plan(static_cast<int>(microbatches), updater_.waits_for_numbers()
-                                                                 ? schedule::UpdateTime::at_end
-                                                                 : schedule::UpdateTime::at_once);
+  if (!plan.programs.empty()) return plan;
+  plan = arrangement_.plan(static_cast<int>(microbatches), updater_.waits_for_numbers()
+                                                               ? schedule::UpdateTime::at_end
+                                                               : schedule::UpdateTime::at_once);
+  if (fault_planted("engine.update_too_early")) update_too_early(plan);
   return plan;
 }
 
@@ -153,7 +168,8 @@ void Pipeline::backward(const schedule::Program& program, std::size_t place, Wal
   const Action& action = program[place];
   Walk::Cell& cell = walk.cell(action.stage, action.microbatch);
   cell.grad_comes.wait();
-  const model::Batch& batch = walk.batch(model_, action.microbatch);
+  static const bool takes_first = fault_planted("engine.backward_of_first_batch");
+  const model::Batch& batch = walk.batch(model_, takes_first ? 0 : action.microbatch);
   const double scale = 1.0 / static_cast<double>(std::max<std::int64_t>(1, walk.task->trained));
   const at::Tensor gradient = std::exchange(cell.grad_output, at::Tensor());
   // Where the other half follows at once, block by block takes less memory.

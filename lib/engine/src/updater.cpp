@@ -9,6 +9,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <fg/base/error.hpp>
+#include <fg/base/failpoint.hpp>
 #include <fg/device/transfer.hpp>
 #include <fg/engine/updater.hpp>
 
@@ -84,6 +85,8 @@ Updater::Updater(const params::Parameters& parameters, optim::OptimizerSet& opti
   NormShare& share = options.share;
   if (share.names.empty()) share.names = names_of(parameters.layout());
   places_ = places_of(parameters.layout(), share);
+  if (ranks_ != nullptr && ranks_->rank() == 1 && fault_planted("engine.tensor_not_in_norm"))
+    places_.back() = static_cast<std::int64_t>(share.names.size());
   order_ = to_device(name_order(share.names), parameters.device());
   const auto on_device = at::TensorOptions().device(parameters.device());
   sums_ = at::zeros({order_.numel() + 1}, on_device.dtype(at::kFloat));

@@ -41,6 +41,8 @@ at::Tensor WholeModel::run(const StepTask& task) {
     const at::Tensor each = model_.train(batch, scale_of(task, batch), updater_.gradients());
     losses.narrow(0, static_cast<std::int64_t>(index), 1).copy_(model::loss_sum(each));
   }
+  static const bool counts_twice = fault_planted("engine.loss_counted_twice");
+  if (counts_twice && arrangement_.rank == 1) losses.mul_(2);
   if (reducer_)
     reducer_->finish([&](std::size_t logical) {
       if (updater_.time() == UpdateTime::on_call) updater_.update(logical);
@@ -58,6 +60,8 @@ at::Tensor WholeModel::losses_of(const Microbatches& batches) {
     losses.narrow(0, static_cast<std::int64_t>(index), 1)
         .copy_(model::loss_sum(model_.evaluate(batch)));
   }
+  static const bool leaves_out = fault_planted("engine.last_rank_not_evaluated");
+  if (leaves_out && arrangement_.rank + 1 == arrangement_.ranks) losses.zero_();
   if (replicas_ != nullptr) replicas_->all_reduce_sum(losses);
   return losses;
 }
