@@ -101,7 +101,7 @@ void require_features(const config::Configuration& configuration, train::Ask ask
   for (const std::string& feature : train::missing_features(configuration)) {
     const std::string text = feature + " is not there in this version";
     if (ask == train::Ask::train) fail(ExitCode::usage, text);
-    log::warning(text + ": shown as without it");
+    log::common_warning(text + ": shown as without it");
   }
 }
 

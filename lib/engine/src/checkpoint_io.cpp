@@ -7,6 +7,8 @@
 #include <ATen/ops/from_blob.h>
 
 #include <fg/base/error.hpp>
+#include <fg/checkpoint/read_all.hpp>
+#include <fg/comm/bytes.hpp>
 #include <fg/engine/checkpoint_io.hpp>
 #include <fg/params/weights.hpp>
 
@@ -147,27 +149,82 @@ std::vector<checkpoint::Slice> optimizer_slices(optim::OptimizerSet& optimizers,
   return slices;
 }
 
-void read_weights(checkpoint::Reader& reader, const params::Parameters& parameters) {
+namespace {
+
+/// Rows of a tensor of the checkpoint, and where they go.
+struct Goal {
+  store::TensorUse use;
+  store::TensorInfo info;
+  std::uint64_t first_row;
+  std::uint64_t rows;
+  at::Tensor target;
+};
+
+std::vector<Goal> goals_of(const params::Parameters& parameters) {
+  std::vector<Goal> goals;
   const auto& logical = parameters.layout().logical;
   for (std::size_t index = 0; index < logical.size(); ++index) {
-    const store::TensorInfo info = info_of(logical[index], parameters.type());
-    require(reader, store::TensorUse::weights, info);
-    fill(parameters.logical(index), [&](std::span<std::byte> bytes) {
-      reader.read(store::TensorUse::weights, info.name, bytes);
+    const checkpoint::Slice all = checkpoint::whole(info_of(logical[index], parameters.type()), {});
+    goals.push_back({store::TensorUse::weights, all.tensor, all.first_row, all.rows,
+                     parameters.logical(index)});
+  }
+  return goals;
+}
+
+std::vector<Goal> goals_of(const optim::OptimizerSet::Entry& entry) {
+  std::vector<Goal> goals;
+  for (const auto& state : entry.state.entries()) {
+    const checkpoint::Slice mine = slice_of(info_of(entry, state.spec), state);
+    goals.push_back(
+        {store::TensorUse::optimizer, mine.tensor, mine.first_row, mine.rows, state.tensor});
+  }
+  return goals;
+}
+
+void read(checkpoint::Reader& reader, const std::vector<Goal>& goals) {
+  for (const Goal& goal : goals) {
+    require(reader, goal.use, goal.info);
+    fill(goal.target, [&](std::span<std::byte> bytes) {
+      reader.read(goal.use, goal.info.name, goal.first_row, goal.rows, bytes);
     });
   }
 }
 
+}  // namespace
+
+void read_weights(checkpoint::Reader& reader, const params::Parameters& parameters) {
+  read(reader, goals_of(parameters));
+}
+
 void read_optimizer(checkpoint::Reader& reader, optim::OptimizerSet& optimizers) {
+  for (const auto& entry : optimizers.entries()) read(reader, goals_of(entry));
+}
+
+void read_from_nodes(session::Session& session, comm::Communicator& ranks,
+                     checkpoint::Reader& reader, const params::Parameters& parameters,
+                     optim::OptimizerSet& optimizers) {
+  std::vector<Goal> goals = goals_of(parameters);
   for (const auto& entry : optimizers.entries())
-    for (const auto& state : entry.state.entries()) {
-      const store::TensorInfo info = info_of(entry, state.spec);
-      require(reader, store::TensorUse::optimizer, info);
-      const checkpoint::Slice mine = slice_of(info, state);
-      fill(state.tensor, [&](std::span<std::byte> bytes) {
-        reader.read(store::TensorUse::optimizer, info.name, mine.first_row, mine.rows, bytes);
-      });
+    for (Goal& goal : goals_of(entry)) goals.push_back(std::move(goal));
+  std::vector<at::Tensor> on_host;
+  std::vector<checkpoint::Wanted> wanted;
+  session.together([&] {
+    for (const Goal& goal : goals) {
+      require(reader, goal.use, goal.info);
+      on_host.push_back(goal.target.is_cpu() ? goal.target
+                                             : at::empty(goal.target.sizes(),
+                                                         goal.target.options().device(at::kCPU)));
+      wanted.push_back(
+          {goal.use, goal.info.name, goal.first_row, goal.rows, bytes_of(on_host.back())});
     }
+  });
+  checkpoint::read_all(
+      session,
+      {.send = [&](std::span<const std::byte> bytes, int to) { send_bytes(ranks, bytes, to); },
+       .recv = [&](std::span<std::byte> bytes, int from) { recv_bytes(ranks, bytes, from); }},
+      reader, wanted);
+  for (std::size_t index = 0; index < goals.size(); ++index)
+    if (!goals[index].target.is_cpu()) goals[index].target.copy_(on_host[index]);
 }
 
 }  // namespace fg::engine

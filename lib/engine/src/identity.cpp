@@ -43,7 +43,7 @@ void check_identity(const RunSettings& settings, const RunPlan& plan,
                               "\ntake another train.output_dir to begin a new run");
   if (!settings.changes_since) return;
   for (const std::string& change : settings.changes_since(before.object("configuration").value()))
-    log::warning("changed since the checkpoint: " + change);
+    log::common_warning("changed since the checkpoint: " + change);
 }
 
 std::vector<session::Fact> facts_of(const RunSettings& settings, const RunPlan& plan) {

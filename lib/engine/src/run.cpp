@@ -91,6 +91,8 @@ private:
   void load_model();
   void write_run_files();
   void save(const TrainerState& state, std::optional<double> eval_loss);
+  /// Collective.
+  void clear_old(std::uint64_t saved_step);
   std::optional<TrainerState> roll_back();
   void sample(std::uint64_t step, Journal& journal);
   /// Compares the forecast with what the kernel saw.
@@ -168,8 +170,15 @@ void Run::load_model() {
 TrainerState Run::restore(const checkpoint::Choice& choice) {
   checkpoint::Reader reader(choice);
   check_identity(settings_, plan_, reader.trainer(), choice.folder);
-  read_weights(reader, model_.parameters());
-  read_optimizer(reader, optimizers_);
+  if (settings_.checkpoint.each_node && session_.size() > 1) {
+    comm::Options options;
+    options.timeout_s = session_.timeout();
+    const auto hosts = comm::Communicator::connect(session_, std::move(options));
+    read_from_nodes(session_, *hosts, reader, model_.parameters(), optimizers_);
+  } else {
+    read_weights(reader, model_.parameters());
+    read_optimizer(reader, optimizers_);
+  }
   log::info("resumed from " + choice.folder.string());
   return parse_trainer_state(reader.trainer().object("state"));
 }
@@ -207,13 +216,21 @@ void Run::save(const TrainerState& state, std::optional<double> eval_loss) {
   request.each_node = settings_.checkpoint.each_node;
   const std::filesystem::path made = checkpoint::save(session_, request);
   session_.together([&] {
-    if (!folder_) return;
-    folder_->link_latest(made);
-    const auto cleared =
-        checkpoint::retain(folder_->checkpoints(), state.step, settings_.checkpoint.retention);
-    for (const std::string& note : cleared.notes) log::warning(note);
+    if (folder_) folder_->link_latest(made);
   });
+  clear_old(state.step);
   log::info("saved " + made.string());
+}
+
+void Run::clear_old(std::uint64_t saved_step) {
+  const std::filesystem::path folder = checkpoint::checkpoints_in(settings_.output);
+  const checkpoint::Retention& rules = settings_.checkpoint.retention;
+  checkpoint::RetentionResult cleared;
+  if (settings_.checkpoint.each_node)
+    cleared = checkpoint::retain_on_each_node(session_, folder, saved_step, rules);
+  else if (folder_)
+    cleared = checkpoint::retain(folder, saved_step, rules);
+  for (const std::string& note : cleared.notes) log::warning(note);
 }
 
 std::optional<TrainerState> Run::roll_back() {
@@ -225,6 +242,10 @@ std::optional<TrainerState> Run::roll_back() {
 }
 
 void Run::sample(std::uint64_t step, Journal& journal) {
+  constexpr double seconds_of_a_sample = 120;
+  const Section section(session_, ranks_.get(), "samples",
+                        settings_.comm.timeout_s +
+                            seconds_of_a_sample * static_cast<double>(settings_.prompts.size()));
   if (!session_.is_first()) return;
   for (std::size_t number = 0; number < settings_.prompts.size(); ++number) {
     const std::string& prompt = settings_.prompts[number];
@@ -325,7 +346,8 @@ RunEnd run(session::Session& session, const RunSettings& settings, RunPlan& plan
   FG_CHECK(plan.train != nullptr && plan.steps != nullptr);
   device::use(settings.device);
   device::set_deterministic(settings.deterministic);
-  const std::uint64_t available = available_memory(settings.device);
+  const std::uint64_t available =
+      settings.available_bytes.value_or(available_memory(settings.device));
   if (static_cast<std::uint64_t>(plan.memory.total()) > available)
     log::warning("the run is forecast to need " +
                  format_bytes(static_cast<std::uint64_t>(plan.memory.total())) + ", and " +

@@ -31,8 +31,8 @@ void plan_model(const RunSettings& settings, RunPlan& plan) {
   plan.model_layout = params::plan_layout(plan.config, params::whole(plan.config));
   const std::int64_t longest = plan.config.max_position_embeddings;
   if (static_cast<std::int64_t>(settings.data.train.seq_len) > longest)
-    log::warning("train.seq_len is " + std::to_string(settings.data.train.seq_len) +
-                 ", but the model was made for " + std::to_string(longest) + " positions");
+    log::common_warning("train.seq_len is " + std::to_string(settings.data.train.seq_len) +
+                        ", but the model was made for " + std::to_string(longest) + " positions");
 }
 
 void plan_batch(const RunSettings& settings, RunPlan& plan) {
@@ -51,7 +51,8 @@ void plan_optimizer(const RunSettings& settings, RunPlan& plan) {
   for (optim::Assignment& assignment : plan.assignments.of_parameters)
     assignment.options.lr *= scaling;
   for (const std::string& group : plan.assignments.shadowed)
-    log::warning("optimizer_groups: all parameters of '" + group + "' belong to earlier groups");
+    log::common_warning("optimizer_groups: all parameters of '" + group +
+                        "' belong to earlier groups");
 }
 
 std::int64_t microbatch_tokens(const RunSettings& settings) {
@@ -214,7 +215,11 @@ void plan_steps(const RunSettings& settings, RunPlan& plan) {
   trainer.save_every = steps_of(plan, settings.cadence.save);
   trainer.sample_every =
       settings.cadence.sample ? steps_of(plan, settings.cadence.sample) : trainer.eval_every;
-  if (settings.prompts.empty()) trainer.sample_every = 0;
+  const bool is_in_parts = plan.arrangement.trainer == TrainerKind::pipeline;
+  if (is_in_parts && !settings.prompts.empty())
+    log::common_warning(
+        "log.samples: no rank of a pipeline has the whole model, so no samples are made");
+  if (is_in_parts || settings.prompts.empty()) trainer.sample_every = 0;
   trainer.saves_at_epoch_ends = settings.cadence.saves_at_epoch_ends;
   trainer.saves_at_end = settings.cadence.saves_at_end;
   if (settings.evaluation.most_batches)

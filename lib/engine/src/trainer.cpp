@@ -107,7 +107,7 @@ void Trainer::settle() {
   for (;;) {
     const bool is_bad = !std::isfinite(report.norm);
     const optim::Decision decision = guard_.judge(report);
-    if (!decision.message.empty()) log::warning(decision.message);
+    if (!decision.message.empty()) log::common_warning(decision.message);
     if (decision.action == optim::Action::stop)
       fail(ExitCode::numerics,
            decision.message + "; the last checkpoint is untouched (docs/operations.md)");
@@ -161,7 +161,7 @@ void Trainer::roll_back(const StepRows& rows) {
   saved_at_ = state_.step;
   evaluated_at_.reset();
   parts_.journal.rewind(state_.step);
-  log::warning("went back to step " + std::to_string(state_.step));
+  log::common_warning("went back to step " + std::to_string(state_.step));
   restart_feed();
 }
 

@@ -97,6 +97,10 @@ void info(std::string_view text) {
 void warning(std::string_view text) {
   say(spdlog::level::warn, text);
 }
+
+void common_warning(std::string_view text) {
+  if (current.rank == 0) warning(text);
+}
 void error(std::string_view text) {
   say(spdlog::level::err, text);
 }

@@ -6,8 +6,10 @@
 
 #include <fg/checkpoint/reader.hpp>
 #include <fg/checkpoint/slice.hpp>
+#include <fg/comm/communicator.hpp>
 #include <fg/optim/optimizer_set.hpp>
 #include <fg/params/parameters.hpp>
+#include <fg/session/session.hpp>
 
 namespace fg::engine {
 
@@ -27,6 +29,13 @@ std::vector<checkpoint::Slice> optimizer_slices(optim::OptimizerSet& optimizers,
 void read_weights(checkpoint::Reader& reader, const params::Parameters& parameters);
 /// The same for the optimizers' state.
 void read_optimizer(checkpoint::Reader& reader, optim::OptimizerSet& optimizers);
+
+/// Collective. The same two for a checkpoint whose files lie on several nodes: what is not here
+/// comes from the ranks that have it, over `ranks`, all of the job and of host memory. Tensors on a
+/// GPU pass through host memory all at once.
+void read_from_nodes(session::Session& session, comm::Communicator& ranks,
+                     checkpoint::Reader& reader, const params::Parameters& parameters,
+                     optim::OptimizerSet& optimizers);
 
 /// Takes the optimizer state that a model folder brings along (fg-finalize --keep-optimizer), for
 /// every parameter whose tensors all have the names, shapes and types of this run; the others begin

@@ -29,6 +29,8 @@ void start(const Options& options);
 void debug(std::string_view text);
 void info(std::string_view text);
 void warning(std::string_view text);
+/// A warning that all ranks come to alike: said by the first.
+void common_warning(std::string_view text);
 void error(std::string_view text);
 
 /// True if standard error is a terminal and this rank may draw on it.
