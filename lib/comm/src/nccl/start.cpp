@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <ATen/ops/zeros.h>
+#include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 
 #include <fg/base/error.hpp>
@@ -40,7 +41,7 @@ void connect(ncclComm_t comm, const Start& start, const c10::cuda::CUDAStream& s
 }
 
 ncclComm_t make(const Start& start, const c10::cuda::CUDAStream& stream) {
-  const c10::cuda::CUDAGuard guard(start.device);
+  c10::cuda::set_device(start.device.index());
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   if (start.traffic == Traffic::messages) config.maxCTAs = message_ctas;
   ncclComm_t comm = nullptr;
