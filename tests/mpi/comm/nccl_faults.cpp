@@ -1,10 +1,12 @@
-// comm_nccl_faults WHAT, on two GPUs: the peer of an operation of NCCL never comes. Tells what happens
-// and when. WHAT:
+// comm_nccl_faults WHAT, on two GPUs: the peer of an operation of NCCL never comes. Tells what
+// happens and when. WHAT:
 //   stall    it sleeps: Options::on_stall after the time-out of 3 s, then the next call's error
 //   default  the same without a hook: exit code 7
 //   late     it comes in time, but this rank's GPU is busy for longer than the time-out: no stall
 //   abort    another thread aborts
-//   kill     it is killed (for mpirun to leave the others: mpirun … sh -c 'comm_nccl_faults kill; sleep 15')
+//   start    it does not begin with NCCL: run rank 1 with FG_FAIL=comm.before_nccl_start:sleep=9@2
+//   kill     it is killed (for mpirun to leave the others: mpirun … sh -c 'comm_nccl_faults kill;
+//   sleep 15')
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -61,12 +63,22 @@ int main(int argc, char** argv) {
   session::Session session(argc, argv);
   const std::string what = argv[1];
   comm::Options options;
-  options.timeout_s = 3;
+  options.timeout_s = what == "late" && session.rank() == 1 ? 60 : 3;
   if (what != "default")
     options.on_stall = [](const std::string& sentence) { tell("stall: " + sentence); };
   const at::Device gpu(at::kCUDA, static_cast<c10::DeviceIndex>(session.rank()));
   device::use(gpu);
   const auto all = comm::Communicator::connect(session, options, gpu);
+  if (what == "start") {
+    begin = Clock::now();
+    try {
+      all->group({0, 1});
+    } catch (const Error& error) {
+      tell("exit code " + std::to_string(static_cast<int>(error.code())) + ": " + error.what());
+    }
+    sleep_for(session.rank() == 1 ? 25 : 0);
+    ::_exit(0);
+  }
   const auto pair = all->group(all->world_ranks(), comm::Traffic::messages);
   const at::Tensor values = at::zeros({16 << 20}, at::TensorOptions(at::kFloat).device(gpu));
   device::synchronise(gpu);
@@ -87,6 +99,7 @@ int main(int argc, char** argv) {
   if (what == "late") at::cuda::sleep(10'000'000'000);  // cycles: five seconds
   pair->recv(values, 1);
   tell("queued");
+  if (what == "default") sleep_for(25);
   std::thread aborting;
   if (what == "abort")
     aborting = std::thread([] {

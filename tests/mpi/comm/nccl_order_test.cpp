@@ -1,4 +1,6 @@
 // comm's transport over NCCL, one GPU a rank: what comes before what, and what goes on beside what.
+#include <thread>
+
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/rand.h>
 
@@ -78,8 +80,9 @@ TEST_F(NcclOnGpu, KeepsTheMemoryOfWhatIsDropped) {
 /// Milliseconds that matrix products take, with what is under way beside them.
 double products(const at::Tensor& a, const at::Tensor& b, int count) {
   const Stopwatch stopwatch;
-  for (int i = 0; i < count; ++i) at::matmul(a, b);
-  finish();
+  at::Tensor last;
+  for (int i = 0; i < count; ++i) last = at::matmul(a, b);
+  last[0][0].item();  // waits for the current stream alone
   return stopwatch.milliseconds();
 }
 
@@ -106,7 +109,9 @@ TEST_F(NcclOnGpu, ComputesBesideMessages) {
   all->barrier();
   const Stopwatch both;
   std::vector<Pending> pending = begin_messages();
-  const double together = products(a, b, count);
+  products(a, b, count);
+  finish();
+  const double together = both.milliseconds();
   const double gbytes = messages * static_cast<double>(values.nbytes()) / 1e9;
   std::printf("%d products %.1f ms, %.1f GB %.1f ms (%.0f GB/s), together %.1f ms\n", count, alone,
               gbytes, carried, 1e3 * gbytes / carried, together);
@@ -114,36 +119,110 @@ TEST_F(NcclOnGpu, ComputesBesideMessages) {
   for (Pending& each : pending) each.wait();
 }
 
-/// A receive that waits for its message takes some multiprocessors, not the computing's time.
-TEST_F(NcclOnGpu, ComputesWhileAReceiveWaits) {
+/// Receives that wait for their messages take some multiprocessors, not the computing's time.
+TEST_F(NcclOnGpu, ComputesWhileReceivesWait) {
   if (is_alone()) GTEST_SKIP() << "[ranks] one rank";
-  const at::Tensor a = at::rand({8192, 8192}, on_gpu(at::kFloat)).to(at::kBFloat16);
-  const at::Tensor values = at::zeros({1 << 20}, on_gpu(at::kFloat));
-  for (Communicator* group : {there.get(), all.get()}) {
-    if (is_first())
-      group->send(values, peer());  // the first one makes NCCL's connection
-    else
-      group->recv(values, peer());
-    products(a, a, 4);
-    const double alone = products(a, a, 40);
-    all->barrier();
-    if (is_first()) {
-      products(a, a, 120);
-      group->send(values, peer());
-      finish();
-    } else {
-      Pending receive = group->irecv(values, peer());
-      const Stopwatch stopwatch;
-      for (int i = 0; i < 40; ++i) at::matmul(a, a);
-      at::Tensor last = at::matmul(a, a)[0].cpu();
-      const double beside = stopwatch.milliseconds() * 40 / 41;
-      EXPECT_FALSE(receive.is_done());
-      std::printf("40 products %.1f ms, while a receive of a group for %s waits %.1f ms\n", alone,
-                  group == there.get() ? "messages" : "anything", beside);
-      EXPECT_LT(beside, 1.25 * alone);
-      receive.wait();
+  // A square product, and one of a 7B model's with 2048 tokens.
+  for (const auto& [rows, inner, columns] :
+       {std::tuple(8192, 8192, 8192), std::tuple(2048, 4096, 22016)}) {
+    const at::Tensor a = at::rand({rows, inner}, on_gpu(at::kFloat)).to(at::kBFloat16);
+    const at::Tensor b = at::rand({inner, columns}, on_gpu(at::kFloat)).to(at::kBFloat16);
+    const at::Tensor values = at::zeros({1 << 20}, on_gpu(at::kFloat));
+    const int count = static_cast<int>(4e13 / (2.0 * rows * inner * columns));
+    products(a, b, count);
+    for (const std::vector<Communicator*>& groups :
+         {std::vector<Communicator*>{near_there.get(), near_back.get()},
+          {there.get()},
+          {there.get(), back.get()},
+          {all.get()}}) {
+      const auto pass = [&] {
+        std::vector<Pending> receives;
+        for (Communicator* group : groups)
+          if (is_first())
+            group->send(values, peer());
+          else
+            receives.push_back(group->irecv(values, peer()));
+        return receives;
+      };
+      pass();  // the first one makes NCCL's connection
+      const double alone = products(a, b, count);
+      all->barrier();
+      std::vector<Pending> receives;
+      if (!is_first()) receives = pass();
+      const double beside = products(a, b, count);
+      if (!is_first()) {
+        const bool is_near = groups[0] == near_there.get();
+        std::printf("%d products %.1f ms, while %zu of a group for %s wait: +%.1f %%\n", count,
+                    alone, groups.size(),
+                    is_near                  ? "near messages"
+                    : groups[0] == all.get() ? "anything"
+                                             : "messages",
+                    100 * (beside / alone - 1));
+        EXPECT_LT(beside, (is_near ? 1.1 : 1.5) * alone);
+      }
+      all->barrier();
+      if (is_first()) pass();
+      for (Pending& each : receives) each.wait();
       finish();
     }
+  }
+}
+
+/// They begin in the order of issue, whichever is asked first, and before a send that comes later.
+TEST_F(NcclOnGpu, ReceivesNearMessagesInTheirOrder) {
+  if (is_alone()) GTEST_SKIP() << "[ranks] one rank";
+  constexpr int count = 6;
+  std::vector<at::Tensor> got;
+  std::vector<Pending> pending;
+  const at::Tensor answer = at::zeros({1000}, on_gpu(at::kInt));
+  for (const bool answers : {false, true}) {
+    for (int i = 0; i < count; ++i)
+      if (is_first()) {
+        pending.push_back(near_there->isend(at::full({1000 + i}, i, on_gpu(at::kInt)), peer()));
+      } else {
+        got.push_back(at::full({1000 + i}, -1, on_gpu(at::kInt)));
+        pending.push_back(near_there->irecv(got.back(), peer()));
+      }
+    if (answers && is_first()) {
+      near_there->recv(answer, peer());
+      EXPECT_EQ(answer.min().item<int>(), 77);
+    } else if (answers) {
+      near_there->send(at::full({1000}, 77, on_gpu(at::kInt)), peer());
+    }
+    if (!answers && !is_first()) {
+      pending[3].wait();  // those before it begin too
+      EXPECT_EQ(got[3].max().item<int>(), 3);
+      while (!pending[4].is_done()) std::this_thread::yield();
+      EXPECT_EQ(got[4].min().item<int>(), 4);
+    }
+    for (Pending& each : pending) each.wait();
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      EXPECT_EQ(got[i].min().item<int>(), static_cast<int>(i));
+      EXPECT_EQ(got[i].max().item<int>(), static_cast<int>(i));
+    }
+    pending.clear();
+    got.clear();
+  }
+}
+
+/// How far a sender gets while nobody receives.
+TEST_F(NcclOnGpu, TellsWhichMessagesLeaveBeforeTheirReceives) {
+  if (is_alone()) GTEST_SKIP() << "[ranks] one rank";
+  for (const std::int64_t mib : {1, 2, 4, 8, 16, 32}) {
+    const at::Tensor values = at::zeros({mib << 18}, on_gpu(at::kFloat));
+    finish();
+    all->barrier();
+    Pending send;
+    if (is_first()) {
+      send = near_there->isend(values, peer());
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      std::printf("a message of %lld MiB %s\n", static_cast<long long>(mib),
+                  send.is_done() ? "has left" : "waits");
+    }
+    all->barrier();
+    if (!is_first()) near_there->recv(values, peer());
+    send.wait();
+    finish();
   }
 }
 

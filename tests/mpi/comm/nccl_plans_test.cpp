@@ -1,5 +1,6 @@
 // The messages of pipelines' plans over NCCL: one group for activations and one for gradients, each
-// with one queue. The plans put receives so that one queue cannot lock up; this is NCCL's word on it.
+// with one queue. The plans put receives so that one queue cannot lock up; this is NCCL's word on
+// it.
 #include <map>
 #include <random>
 
@@ -142,7 +143,12 @@ TEST_F(NcclOnGpu, WalksEveryPlanWithoutLockingUp) {
   for (const Kind kind : {Kind::gpipe, Kind::one_forward_one_backward, Kind::interleaved,
                           Kind::zero_bubble_h1, Kind::zero_bubble_v})
     for (const int microbatches : {4, 16})
-      for (const std::int64_t numbers : {1000, 4 << 20}) {  // 16 MiB: a boundary of a 7B model
+      for (const auto& [is_near, numbers] :  // 16 MiB: a boundary of a 7B model
+           {std::pair<bool, std::int64_t>(false, 1000),
+            {false, 4 << 20},
+            {true, 1000},
+            {true, 4 << 20},
+            {true, 12 << 20}}) {
         schedule::Request request;
         request.kind = kind;
         request.ranks = 2;
@@ -155,7 +161,8 @@ TEST_F(NcclOnGpu, WalksEveryPlanWithoutLockingUp) {
         double queued = 0;
         std::size_t gradients = 0;
         for (unsigned step = 0; step < 2; ++step) {
-          Walker walker(plan, *there, *back, numbers, 97 * step + 13 * all->rank() + 1u);
+          Walker walker(plan, is_near ? *near_there : *there, is_near ? *near_back : *back, numbers,
+                        97 * step + 13 * all->rank() + 1u);
           for (const Action& action : program) walker.take(action);
           queued = stopwatch.milliseconds();
           EXPECT_EQ(device::host_waits(), waits);
@@ -163,9 +170,10 @@ TEST_F(NcclOnGpu, WalksEveryPlanWithoutLockingUp) {
           gradients = walker.gradients();
         }
         if (is_first())
-          std::printf("%-14s %2d microbatches of %8.2f MiB: %6.1f ms, queued after %6.1f ms, %zu\n",
-                      plan.name.c_str(), microbatches, static_cast<double>(4 * numbers) / (1 << 20),
-                      stopwatch.milliseconds(), queued, gradients);
+          std::printf(
+              "%-16s %2d microbatches of %5.2f MiB%s: %6.1f ms, queued after %6.1f ms, %zu\n",
+              plan.name.c_str(), microbatches, static_cast<double>(4 * numbers) / (1 << 20),
+              is_near ? ", near" : "", stopwatch.milliseconds(), queued, gradients);
       }
 }
 

@@ -1,12 +1,12 @@
 // comm's transport over NCCL, one GPU a rank: what each operation does.
+#include <thread>
+
+#include <ATen/ops/allclose.h>
+
 #include <fg/base/json.hpp>
 #include <fg/comm/nccl.hpp>
 #include <fg/test/expect_error.hpp>
 #include <fg/test/temporary_folder.hpp>
-
-#include <ATen/ops/allclose.h>
-
-#include <thread>
 
 #include "nccl_world.hpp"
 
@@ -35,8 +35,7 @@ TEST_F(NcclOnGpu, GathersShapesThatDiffer) {
     for (int r = 0; r < all->size(); ++r) rows.push_back(at::zeros({5 * r + 1, 3}, on_gpu(type)));
     all->all_gather(counting_on_gpu(type, {5 * all->rank() + 1, 3}, all->rank()), rows);
     for (int r = 0; r < all->size(); ++r)
-      EXPECT_TRUE(
-          same(rows[static_cast<std::size_t>(r)].cpu(), counting(type, {5 * r + 1, 3}, r)))
+      EXPECT_TRUE(same(rows[static_cast<std::size_t>(r)].cpu(), counting(type, {5 * r + 1, 3}, r)))
           << type << " of " << r;
   }
 }

@@ -70,8 +70,12 @@ protected:
     all = gpu_world();
     there = all->group(all->world_ranks(), Traffic::messages);
     back = all->group(all->world_ranks(), Traffic::messages);
+    near_there = all->group(all->world_ranks(), Traffic::near_messages);
+    near_back = all->group(all->world_ranks(), Traffic::near_messages);
   }
   static void TearDownTestSuite() {
+    near_back.reset();
+    near_there.reset();
     back.reset();
     there.reset();
     all.reset();
@@ -88,7 +92,7 @@ protected:
   static Communicator& out() { return is_first() ? *there : *back; }
   static Communicator& in() { return is_first() && !is_alone() ? *back : *there; }
 
-  static inline std::unique_ptr<Communicator> all, there, back;
+  static inline std::unique_ptr<Communicator> all, there, back, near_there, near_back;
 };
 
 }  // namespace fg::comm

@@ -75,7 +75,7 @@ void Link::keep(Queued& queued, at::Tensor values) {
 }
 
 std::optional<std::string> Link::look() {
-  c10::cuda::set_device(device_.index());  // or CUDA would make itself at home on the first GPU
+  c10::cuda::set_device(device_.index());      // or CUDA would make itself at home on the first GPU
   std::vector<std::shared_ptr<Queued>> ended;  // freed behind the lock
   const std::lock_guard lock(mutex_);
   if (is_closed_) return std::nullopt;
@@ -118,8 +118,11 @@ void Link::abort() noexcept {
   if (const ncclComm_t comm = take_comm()) give_back(comm, false);
 }
 
-void Link::give_back(ncclComm_t comm, bool is_sound) const {
-  c10::cuda::set_device(device_.index());
+void Link::give_back(ncclComm_t comm, bool is_sound) const noexcept {
+  try {
+    c10::cuda::set_device(device_.index());
+  } catch (const std::exception&) {  // a GPU that has failed: NCCL may still come to an end
+  }
   is_sound ? ncclCommDestroy(comm) : ncclCommAbort(comm);  // nobody is left to tell
 }
 
@@ -141,9 +144,8 @@ void Link::close() noexcept {
     const bool is_sound = std::uncaught_exceptions() == 0 && drain();
     Watch::of_process().remove(*this);
     if (const ncclComm_t comm = take_comm())
-      ends_within(seconds_to_end, [=, self = shared_from_this()] {
-        self->give_back(comm, is_sound);
-      });
+      ends_within(seconds_to_end,
+                  [=, self = shared_from_this()] { self->give_back(comm, is_sound); });
   } catch (...) {  // no thread to be had: what is left ends with the process
   }
 }

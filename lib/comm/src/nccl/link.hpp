@@ -61,7 +61,7 @@ private:
   std::optional<std::string> find_stall() const;
   bool drain();
   ncclComm_t take_comm();
-  void give_back(ncclComm_t comm, bool is_sound) const;
+  void give_back(ncclComm_t comm, bool is_sound) const noexcept;
 
   std::shared_ptr<Shared> shared_;
   at::Device device_;
