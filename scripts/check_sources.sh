@@ -29,7 +29,7 @@ only_in '#include <(ATen|c10|torch)/' lib/device lib/comm lib/params lib/ops lib
   lib/checkpoint \
   lib/engine lib/infer lib/control lib/serve tests
 only_in '#include <(cuda|c10/cuda|ATen/cuda)' lib/device 'lib/*/src/cuda/*' lib/comm/src/nccl \
-  'tests/*_cuda_test.cpp' 'tests/*nccl_test.cpp'
+  'tests/*_cuda_test.cpp' 'tests/mpi/comm/nccl_*'
 only_in '#include <nccl' lib/comm/src/nccl
 only_in '\bpickle_load\b' nowhere
 # Headers of the low libraries keep third-party C headers out of their users' compile.

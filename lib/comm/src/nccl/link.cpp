@@ -3,6 +3,7 @@
 #include <thread>
 #include <utility>
 
+#include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 
 #include <fg/base/error.hpp>
@@ -74,6 +75,7 @@ void Link::keep(Queued& queued, at::Tensor values) {
 }
 
 std::optional<std::string> Link::look() {
+  c10::cuda::set_device(device_.index());      // or CUDA would make itself at home on the first GPU
   std::vector<std::shared_ptr<Queued>> ended;  // freed behind the lock
   const std::lock_guard lock(mutex_);
   if (is_closed_) return std::nullopt;
@@ -113,7 +115,15 @@ ncclComm_t Link::take_comm() {
 }
 
 void Link::abort() noexcept {
-  if (const ncclComm_t comm = take_comm()) ncclCommAbort(comm);
+  if (const ncclComm_t comm = take_comm()) give_back(comm, false);
+}
+
+void Link::give_back(ncclComm_t comm, bool is_sound) const noexcept {
+  try {
+    c10::cuda::set_device(device_.index());
+  } catch (const std::exception&) {  // a GPU that has failed: NCCL may still come to an end
+  }
+  is_sound ? ncclCommDestroy(comm) : ncclCommAbort(comm);  // nobody is left to tell
 }
 
 /// True once nothing is under way any more; the watch sees to it that this ends.
@@ -134,7 +144,8 @@ void Link::close() noexcept {
     const bool is_sound = std::uncaught_exceptions() == 0 && drain();
     Watch::of_process().remove(*this);
     if (const ncclComm_t comm = take_comm())
-      ends_within(seconds_to_end, [=] { is_sound ? ncclCommDestroy(comm) : ncclCommAbort(comm); });
+      ends_within(seconds_to_end,
+                  [=, self = shared_from_this()] { self->give_back(comm, is_sound); });
   } catch (...) {  // no thread to be had: what is left ends with the process
   }
 }

@@ -20,7 +20,7 @@ namespace fg::comm {
 
 /// One communicator of NCCL, its stream, and the operations on it that are not over. Used by one
 /// thread, and by the watch.
-class Link {
+class Link : public std::enable_shared_from_this<Link> {
 public:
   using Clock = std::chrono::steady_clock;
 
@@ -61,6 +61,7 @@ private:
   std::optional<std::string> find_stall() const;
   bool drain();
   ncclComm_t take_comm();
+  void give_back(ncclComm_t comm, bool is_sound) const noexcept;
 
   std::shared_ptr<Shared> shared_;
   at::Device device_;

@@ -11,7 +11,7 @@
 
 #include "call.hpp"
 #include "hold_wire.hpp"
-#include "link.hpp"
+#include "late_receives.hpp"
 #include "watch.hpp"
 
 namespace fg::comm {
@@ -35,49 +35,25 @@ ncclDataType_t type_of(const at::Tensor& values) {
   }
 }
 
-/// What goes on on a link's stream, with the tensor that it reads or writes.
-class OnStream final : public Transfer {
-public:
-  OnStream(std::shared_ptr<Link> link, std::shared_ptr<Link::Queued> queued, at::Tensor values)
-      : link_(std::move(link)), queued_(std::move(queued)), values_(std::move(values)) {}
-  OnStream(const OnStream&) = delete;
-  OnStream& operator=(const OnStream&) = delete;
-  /// What the current stream is not ordered behind must keep its memory.
-  ~OnStream() override {
-    if (!is_ordered_) link_->keep(*queued_, std::move(values_));
-  }
-
-  bool advance() override {
-    Watch::of_process().rethrow();
-    is_ordered_ = is_ordered_ || queued_->end.query();
-    return is_ordered_;
-  }
-  void finish(const Waiting&) override {
-    Watch::of_process().rethrow();
-    link_->order_current_behind(*queued_);
-    is_ordered_ = true;
-  }
-  std::size_t moved() const noexcept override { return 0; }
-  int world_peer() const noexcept override { return queued_->operation.peers.front(); }
-
-private:
-  std::shared_ptr<Link> link_;
-  std::shared_ptr<Link::Queued> queued_;
-  at::Tensor values_;
-  bool is_ordered_ = false;
-};
-
 class NcclTransport final : public Transport {
 public:
   NcclTransport(std::unique_ptr<Transport> control, at::Device device, std::vector<int> world_ranks,
-                std::shared_ptr<Link> link)
+                Traffic traffic, std::shared_ptr<Link> link)
       : control_(std::move(control)),
         device_(device),
         world_ranks_(std::move(world_ranks)),
-        link_(std::move(link)) {
+        traffic_(traffic),
+        link_(std::move(link)),
+        late_(std::make_shared<LateReceives>(
+            [this](const at::Tensor& values, int from, const Waiting& waiting) {
+              return receive(values, from, waiting);
+            })) {
     Watch::of_process().add(link_);
   }
-  ~NcclTransport() override { link_->close(); }
+  ~NcclTransport() override {
+    late_->forget();
+    link_->close();
+  }
 
   std::unique_ptr<Transfer> send(const at::Tensor& values, int to, int tag,
                                  const Waiting& waiting) override;
@@ -98,16 +74,20 @@ public:
 
 private:
   std::unique_ptr<OnStream> queue(const at::Tensor& values, const Waiting& waiting,
-                                  const Link::Part& part) const;
+                                  const Link::Part& part);
+  std::unique_ptr<OnStream> receive(const at::Tensor& values, int from, const Waiting& waiting);
 
   std::unique_ptr<Transport> control_;
   at::Device device_;
   std::vector<int> world_ranks_;
+  Traffic traffic_;
   std::shared_ptr<Link> link_;
+  std::shared_ptr<LateReceives> late_;
 };
 
 std::unique_ptr<OnStream> NcclTransport::queue(const at::Tensor& values, const Waiting& waiting,
-                                               const Link::Part& part) const {
+                                               const Link::Part& part) {
+  late_->begin_all();
   return std::make_unique<OnStream>(link_, link_->queue(waiting, part), values);
 }
 
@@ -127,11 +107,19 @@ std::unique_ptr<Transfer> NcclTransport::send(const at::Tensor& values, int to, 
 
 std::unique_ptr<Transfer> NcclTransport::recv(const at::Tensor& values, int from, int,
                                               const Waiting& waiting) {
-  return queue(values, waiting, [&](ncclComm_t comm, cudaStream_t stream) {
+  Watch::of_process().rethrow();
+  if (traffic_ == Traffic::near_messages) return late_->add(values, from, waiting);
+  return receive(values, from, waiting);
+}
+
+std::unique_ptr<OnStream> NcclTransport::receive(const at::Tensor& values, int from,
+                                                 const Waiting& waiting) {
+  const auto part = [&](ncclComm_t comm, cudaStream_t stream) {
     if (values.numel() == 0) return;
     nccl_check(ncclRecv(values.data_ptr(), values.nbytes(), ncclInt8, from, comm, stream),
                "ncclRecv");
-  });
+  };
+  return std::make_unique<OnStream>(link_, link_->queue(waiting, part), values);
 }
 
 std::unique_ptr<Transfer> NcclTransport::begin_all_reduce_sum(const at::Tensor& values,
@@ -216,7 +204,7 @@ std::unique_ptr<Transport> nccl_transport(std::unique_ptr<Transport> control, at
   std::memcpy(&start.id, id.data_ptr(), sizeof start.id);
   auto link = std::make_shared<Link>(start, waiting);
   return std::make_unique<NcclTransport>(std::move(control), device, std::move(world_ranks),
-                                         std::move(link));
+                                         traffic, std::move(link));
 }
 
 }  // namespace fg::comm
