@@ -38,11 +38,10 @@ void update_too_early(schedule::Plan& plan) {
   for (schedule::Program& program : plan.programs)
     for (auto update = program.begin(); update != program.end(); ++update) {
       if (update->op != Op::update) continue;
-      const auto last = std::find_if(std::make_reverse_iterator(update), program.rend(),
-                                     [&](const Action& each) {
-                                       return each.op == Op::backward_input &&
-                                              each.stage == update->stage;
-                                     });
+      const auto last =
+          std::find_if(std::make_reverse_iterator(update), program.rend(), [&](const Action& each) {
+            return each.op == Op::backward_input && each.stage == update->stage;
+          });
       std::rotate(last.base() - 1, update, update + 1);
     }
 }
