@@ -15,8 +15,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Ranks that wait leave the core to those that compute: tests have more ranks than cores.
 POLITE = ONE_THREAD | {"OMPI_MCA_mpi_yield_when_idle": "1"}
 
-# Sets variables on one rank alone: sh -c ON_RANK RANK NAME=VALUE PROGRAM …
-ON_RANK = """rank=$0; [ "$OMPI_COMM_WORLD_RANK" = "$rank" ] && export "$1"; shift; exec "$@" """
+# sh -c ON_RANK RANK NAME=VALUE PROGRAM …: sets a variable on one rank alone, or with MORE=… gives it more
+# arguments.
+ON_RANK = """[ "$OMPI_COMM_WORLD_RANK" = "$0" ] && export "$1"; shift; exec "$@" $MORE"""
 
 
 def layout(name):
@@ -30,7 +31,7 @@ def layout(name):
 
 
 def job_words(programs, name, model, data, output, settings, options=(), on_rank=None):
-    """The command of one job. on_rank: (rank, "NAME=VALUE"), set on that rank alone."""
+    """The command of one job. on_rank: (rank, "NAME=VALUE"), for ON_RANK."""
     ranks, parallel = layout(name)
     words = [] if ranks == 1 else [ROOT / "scripts/mpirun.sh", ranks]
     if on_rank:

@@ -11,8 +11,9 @@
 namespace fg::app {
 namespace {
 
-/// One message on standard error, named by the program, and its code.
-ExitCode report(const Program& program, const std::exception& exception) {
+/// One message on standard error, named by the program and, of several, the rank, and its code.
+ExitCode report(const Program& program, const std::exception& exception,
+                const std::string& where = "") {
   ExitCode code = ExitCode::bug;
   std::string message = exception.what();
   if (const auto* error = dynamic_cast<const Error*>(&exception)) {
@@ -23,7 +24,7 @@ ExitCode report(const Program& program, const std::exception& exception) {
   } else {
     message = "unexpected: " + message + "; please report this";
   }
-  std::fputs((program.name + ": error: " + message + "\n").c_str(), stderr);
+  std::fputs((program.name + ": error" + where + ": " + message + "\n").c_str(), stderr);
   std::fflush(stderr);
   return code;
 }
@@ -40,7 +41,9 @@ ExitCode run_body(session::Session& session, const Program& program, const Argum
     });
     return body(session, arguments);
   } catch (const std::exception& exception) {
-    const ExitCode code = report(program, exception);
+    const ExitCode code =
+        report(program, exception,
+               session.size() > 1 ? " on rank " + std::to_string(session.rank()) : std::string());
     // The others may wait for this rank in a collective it will never reach.
     if (session.size() > 1 && !session.failed_together()) session.abort(code);
     return code;

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include <fg/base/error.hpp>
+#include <fg/base/failpoint.hpp>
 #include <fg/base/units.hpp>
 #include <fg/checkpoint/reader.hpp>
 #include <fg/checkpoint/run_folder.hpp>
@@ -306,6 +307,7 @@ RunEnd Run::train() {
 }
 
 RunEnd Run::run_steps() {
+  fail_point("train.begin");
   TrainerState state = begin();
   write_run_files();
   const std::uint64_t first = state.step;

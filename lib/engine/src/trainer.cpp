@@ -211,6 +211,7 @@ Evaluation Trainer::losses_of_evaluation() {
         batch.push_back(data::make_row(parts_.evaluation->set(), *plan, row));
     }
     result.tokens += work_of(parts_.config, batches).trained;
+    fail_point("train.evaluation");
     losses.push_back(parts_.runner.losses_of(batches));
   }
   device::Readback sum(sum_in_order(at::cat(losses)));
