@@ -52,6 +52,7 @@ void put_info(const Info& info, store::Manifest& manifest) {
   Json& value = manifest.more[info_key] = {
       {"format", format_version}, {"step", info.step}, {"world", info.world}};
   if (info.metric && std::isfinite(*info.metric)) value["metric"] = *info.metric;
+  if (!info.save.empty()) value["save"] = info.save;
   value["fg"] = version();
 }
 
@@ -61,11 +62,15 @@ Info info_of(const store::Manifest& manifest, const std::string& name) {
     fail(ExitCode::cannot_load, name + ": is not that of a checkpoint");
   const std::string part = name + ": '" + info_key + "'";
   require_format(*found, part);
-  Info info{whole(*found, "step", part), whole(*found, "world", part), std::nullopt};
+  Info info{whole(*found, "step", part), whole(*found, "world", part), std::nullopt, {}};
   const auto metric = found->find("metric");
   if (metric != found->end() && !metric->is_number())
     fail(ExitCode::cannot_load, part + ": 'metric' is no number");
   if (metric != found->end()) info.metric = metric->get<double>();
+  const auto save = found->find("save");
+  if (save != found->end() && !save->is_string())
+    fail(ExitCode::cannot_load, part + ": 'save' is no text");
+  if (save != found->end()) info.save = save->get<std::string>();
   return info;
 }
 

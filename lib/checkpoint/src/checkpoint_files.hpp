@@ -19,6 +19,8 @@ struct Info {
   std::uint64_t step = 0;
   std::uint64_t world = 1;
   std::optional<double> metric;
+  /// New with every save: pieces of one save have the same. Empty in checkpoints of older versions.
+  std::string save = {};
 };
 
 void put_info(const Info& info, store::Manifest& manifest);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <set>
 
@@ -11,6 +12,7 @@
 #include <fg/store/slices.hpp>
 
 #include "checkpoint_files.hpp"
+#include "pieces.hpp"
 #include "save_plan.hpp"
 
 namespace fg::checkpoint {
@@ -30,19 +32,95 @@ Described verify_share(const fs::path& checkpoint, std::size_t share, std::size_
   return described;
 }
 
-/// Collective. The first rank's reason why the checkpoint is not whole, or "", on every rank.
-std::string verify_together(session::Session& session, const fs::path& checkpoint,
-                            const FolderGroup& group) {
+/// Where a run's checkpoints lie, as one rank sees it.
+struct Folders {
+  bool each_node = false;
+  std::string node;
+  FolderGroup group;
+};
+
+/// What the ranks found of one checkpoint; the same on all but `is_here`.
+struct Verdict {
+  std::string reason;  // why it cannot be taken, or ""
+  bool is_here = true;
+  std::optional<int> lender = {};
+  std::vector<std::string> notes = {};  // of pieces that are not used
+};
+
+/// Collective. A checkpoint in a folder that all ranks see.
+Verdict verify_together(session::Session& session, const fs::path& checkpoint,
+                        const FolderGroup& group) {
   std::string reason;
   try {
-    verify_share(checkpoint, group.index, group.size);
+    const Described described = verify_share(checkpoint, group.index, group.size);
+    reason = why_not_whole(std::array{piece_of(checkpoint, "", described)});
   } catch (const std::exception& error) {
     reason = error.what();
   }
   const std::vector<std::string> reasons = session.gather(reason);
   const auto first =
       std::ranges::find_if(reasons, [](const std::string& text) { return !text.empty(); });
-  return session.broadcast(first == reasons.end() ? "" : *first);
+  return {session.broadcast(first == reasons.end() ? "" : *first)};
+}
+
+/// What this rank sees of a checkpoint in its node's folder; the piece is told by one rank a node.
+Json look_at_piece(const fs::path& checkpoint, const Folders& folders, bool leads) {
+  Json told = {{"leader", folders.group.leader}, {"fault", ""}, {"piece", nullptr}};
+  std::error_code error;
+  if (!fs::exists(checkpoint, error) && !error) return told;
+  try {
+    const Described described = verify_share(checkpoint, folders.group.index, folders.group.size);
+    if (leads) told["piece"] = to_json(piece_of(checkpoint, folders.node, described));
+  } catch (const std::exception& failure) {
+    told["fault"] = "node " + folders.node + ": " + failure.what();
+  }
+  return told;
+}
+
+/// Collective. A checkpoint of which each node has a piece, or none.
+Verdict verify_pieces(session::Session& session, const fs::path& checkpoint,
+                      const Folders& folders) {
+  const bool leads = folders.group.leader == session.rank();
+  const Json told = tell_all(session, look_at_piece(checkpoint, folders, leads));
+  Verdict verdict;
+  std::set<int> damaged;  // nodes, by their leaders
+  for (const Json& rank : told)
+    if (const auto fault = rank.at("fault").get<std::string>(); !fault.empty()) {
+      damaged.insert(rank.at("leader").get<int>());
+      verdict.notes.push_back(fault);
+    }
+  std::vector<Piece> pieces;
+  std::set<int> sound;
+  for (const Json& rank : told) {
+    const int leader = rank.at("leader").get<int>();
+    if (rank.at("piece").is_null() || damaged.contains(leader)) continue;
+    pieces.push_back(piece_of(rank.at("piece")));
+    sound.insert(leader);
+  }
+  verdict.is_here = sound.contains(folders.group.leader);
+  for (const Json& rank : told)
+    if (!sound.contains(rank.at("leader").get<int>()) && !sound.empty())
+      verdict.lender = *sound.begin();
+  verdict.reason = why_not_whole(pieces);
+  if (!verdict.reason.empty() && !verdict.notes.empty()) verdict.reason = verdict.notes.front();
+  return verdict;
+}
+
+Verdict verify_all(session::Session& session, const fs::path& checkpoint, const Folders& folders) {
+  return folders.each_node ? verify_pieces(session, checkpoint, folders)
+                           : verify_together(session, checkpoint, folders.group);
+}
+
+Choice chosen(session::Session& session, const fs::path& folder, std::uint64_t step,
+              const Verdict& verdict) {
+  if (session.is_first()) {
+    for (const std::string& note : verdict.notes)
+      log::warning(name_of_step(step) + " is whole without a damaged piece: " + note);
+    if (verdict.lender)
+      log::info(name_of_step(step) +
+                " is not on every node; what is missing comes from the others");
+  }
+  return {folder, step, verdict.is_here, verdict.lender};
 }
 
 [[noreturn]] void refuse_all(const fs::path& checkpoints, const std::string& newest_reason) {
@@ -81,14 +159,14 @@ std::vector<std::uint64_t> common_steps(session::Session& session, const fs::pat
 }
 
 Choice choose_latest(session::Session& session, const fs::path& checkpoints,
-                     const std::vector<std::uint64_t>& steps, const FolderGroup& group) {
+                     const std::vector<std::uint64_t>& steps, const Folders& folders) {
   std::string newest_reason;
   for (const std::uint64_t step : steps) {
     const fs::path folder = checkpoints / name_of_step(step);
-    const std::string reason = verify_together(session, folder, group);
-    if (reason.empty()) return {folder, step};
-    say_passed_over(session, step, reason);
-    if (newest_reason.empty()) newest_reason = reason;
+    const Verdict verdict = verify_all(session, folder, folders);
+    if (verdict.reason.empty()) return chosen(session, folder, step, verdict);
+    say_passed_over(session, step, verdict.reason);
+    if (newest_reason.empty()) newest_reason = verdict.reason;
   }
   session.together([&] {
     if (session.is_first()) refuse_all(checkpoints, newest_reason);
@@ -111,17 +189,25 @@ void check_path(const fs::path& path) {
                                     inside.front().folder.string() + ")");
 }
 
-Choice choose_path(session::Session& session, const fs::path& path, const FolderGroup& group) {
-  session.together([&] { check_path(path); });
-  const std::string reason = verify_together(session, path, group);
+Choice choose_path(session::Session& session, const fs::path& path, const Folders& folders) {
+  std::error_code error;
+  const bool is_there = fs::exists(path, error);
+  // Of a checkpoint saved on each node some node may have no piece, but not all.
+  const bool is_anywhere = folders.each_node && session.united(is_there ? 1 : 0) != 0;
+  session.together([&] {
+    if (is_there || !is_anywhere) check_path(path);
+  });
+  const Verdict verdict = verify_all(session, path, folders);
   std::uint64_t step = 0;
   session.together([&] {
-    if (reason.empty())
+    if (verdict.reason.empty() && verdict.is_here)
       step = describe(path).info.step;
-    else if (session.is_first())
-      fail(ExitCode::cannot_load, reason);
+    else if (!verdict.reason.empty() && session.is_first())
+      fail(ExitCode::cannot_load, verdict.reason);
   });
-  return {path, step};
+  // Those who have a piece know it; all of them know the same.
+  step = ~session.smallest(~step);
+  return chosen(session, path, step, verdict);
 }
 
 }  // namespace
@@ -171,7 +257,7 @@ std::optional<Choice> choose(session::Session& session, const fs::path& run,
                              const std::string& node) {
   using From = ResumeRequest::From;
   const fs::path checkpoints = checkpoints_in(fs::absolute(run));
-  const FolderGroup group = folder_group(session, each_node, node);
+  const Folders folders{each_node, node_name(node), folder_group(session, each_node, node)};
   const std::vector<std::uint64_t> steps = common_steps(session, checkpoints, each_node);
   if (request.from == From::none) {
     session.together([&] {
@@ -183,9 +269,9 @@ std::optional<Choice> choose(session::Session& session, const fs::path& run,
     return std::nullopt;
   }
   if (request.from == From::path && steps.empty())
-    return choose_path(session, fs::absolute(request.path), group);
+    return choose_path(session, fs::absolute(request.path), folders);
   if (steps.empty()) return std::nullopt;
-  const Choice choice = choose_latest(session, checkpoints, steps, group);
+  const Choice choice = choose_latest(session, checkpoints, steps, folders);
   if (request.from == From::path && session.is_first())
     log::info(request.path.string() +
               " was given to resume from, but this run has a checkpoint of "

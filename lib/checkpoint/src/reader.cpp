@@ -5,6 +5,7 @@
 #include <fg/checkpoint/save.hpp>
 
 #include "checkpoint_files.hpp"
+#include "save_plan.hpp"
 
 namespace fg::checkpoint {
 
@@ -60,10 +61,25 @@ const Json& JsonFields::array(const std::string& key) const {
 }
 
 struct Reader::Opened {
+  static Json parse_told(const Json& text) {
+    constexpr JsonLimits limits = {std::uint64_t{1} << 30, 64};
+    return parse_json(text.get_ref<const std::string&>(), "what a rank told", limits,
+                      ExitCode::bug);
+  }
+
   std::vector<store::SliceFolder> folders;
   Info info;
   Json trainer;
   std::string name;
+
+  /// What another rank told of a checkpoint that has no files here.
+  Opened(const fs::path& folder, const Json& told) : name(folder.string()) {
+    store::Manifest manifest;
+    manifest.more = parse_told(told.at("more"));
+    info = info_of(manifest, name + "/" + std::string(store::manifest_name));
+    trainer = parse_told(told.at("trainer"));
+    folders.push_back({folder, std::move(manifest), true});
+  }
 
   Opened(std::span<const fs::path> pieces, bool verified) {
     FG_CHECK(!pieces.empty());
@@ -78,6 +94,10 @@ struct Reader::Opened {
         fail(ExitCode::cannot_load,
              piece.string() + ": is of step " + std::to_string(described.info.step) + ", " + name +
                  " of step " + std::to_string(info.step) + "; pieces of one checkpoint are wanted");
+      if (described.info.save != info.save)
+        fail(ExitCode::cannot_load, piece.string() + ": is of another save of step " +
+                                        std::to_string(info.step) + " than " + name +
+                                        "; pieces of one checkpoint are wanted");
       folders.push_back({piece, described.manifest, verified});
     }
   }
@@ -95,6 +115,24 @@ Reader::Reader(const fs::path& checkpoint) : Reader(Opened(std::span(&checkpoint
 Reader::Reader(const Choice& choice) : Reader(Opened(std::span(&choice.folder, 1), true)) {}
 
 Reader::Reader(std::span<const fs::path> pieces) : Reader(Opened(pieces, false)) {}
+
+Reader open(session::Session& session, const Choice& choice) {
+  if (!choice.lender) return Reader(choice);
+  std::optional<Reader> reader;
+  Json mine;
+  session.together([&] {
+    if (choice.is_here) reader.emplace(choice);
+    if (session.rank() != *choice.lender) return;
+    mine = {{"more", store::read_manifest(choice.folder).more.dump()},
+            {"trainer", reader->trainer().value().dump()}};
+  });
+  const Json told = tell_all(session, mine);
+  if (!reader) {
+    const Json& lent = told.at(static_cast<std::size_t>(*choice.lender));
+    reader.emplace(Reader(Reader::Opened(choice.folder, lent)));
+  }
+  return *std::move(reader);
+}
 
 std::span<const store::SlicedTensor> Reader::tensors(store::TensorUse use) const {
   return slices_.table().of(use);

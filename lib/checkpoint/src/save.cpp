@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <cstdio>
 #include <map>
+#include <random>
 
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
@@ -111,12 +113,21 @@ std::string bin_index(const store::SliceTable& table) {
   return store::index_json(tensors, list);
 }
 
-/// Collective. What rank 0 alone knows, on every rank: {"text": of trainer.json, "metric": ...}.
+/// Sixteen hexadecimal digits, new each time.
+std::string name_of_save() {
+  std::random_device random;
+  char text[24];
+  std::snprintf(text, sizeof text, "%08x%08x", random(), random());
+  return text;
+}
+
+/// Collective. What rank 0 alone knows, on every rank: {"text": of trainer.json, "save": name of
+/// this save, "metric": ...}.
 Json share_trainer(session::Session& session, const SaveRequest& request) {
   std::string text;
   session.together([&] {
     if (!session.is_first()) return;
-    Json own = {{"text", trainer_text(request.trainer, request.step)}};
+    Json own = {{"text", trainer_text(request.trainer, request.step)}, {"save", name_of_save()}};
     if (request.metric) own["metric"] = *request.metric;  // NaN becomes null
     text = own.dump();
   });
@@ -135,7 +146,7 @@ void write_common_files(const SaveRequest& request, const SavePlan& plan, const 
   fail_point("save.before_manifest");
   store::Manifest manifest;
   manifest.files = std::move(records);
-  Info info{request.step, world, std::nullopt};
+  Info info{request.step, world, std::nullopt, trainer.at("save").get<std::string>()};
   if (const auto metric = trainer.find("metric"); metric != trainer.end() && metric->is_number())
     info.metric = metric->get<double>();
   put_info(info, manifest);
@@ -172,9 +183,13 @@ fs::path save_staged(session::Session& session, const SaveRequest& request, cons
     write_common_files(request, plan, trainer, staged_path,
                        static_cast<std::uint64_t>(session.size()), std::move(records));
     fail_point("save.before_commit");
+    if (fault_planted("checkpoint.partial_commit")) {
+      staged->commit();
+      staged.reset();
+    }
   });
   session.together([&] {
-    if (!plan.leads) return;
+    if (!staged) return;
     staged->commit();
     staged.reset();
     fail_point("save.committed");

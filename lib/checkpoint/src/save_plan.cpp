@@ -96,6 +96,10 @@ void require_whole(const store::SliceTable& table) {
 
 }  // namespace
 
+std::string node_name(const std::string& given) {
+  return given.empty() ? session::host_name() : given;
+}
+
 Json tell_all(session::Session& session, const Json& own) {
   std::string all = "[";
   for (const std::string& text : session.gather(own.dump()))

@@ -67,6 +67,11 @@ public:
     FG_CHECK(out.empty());
   }
 
+  bool has_file(const std::string& file) const {
+    return std::ranges::any_of(
+        folders_, [&](const SliceFolder& folder) { return folder.manifest.files.contains(file); });
+  }
+
   void open_all(TensorUse use) {
     // File by file, so that none is opened twice.
     std::unordered_map<std::string_view, std::vector<std::pair<std::size_t, std::size_t>>> by_file;
@@ -164,6 +169,10 @@ const SliceTable& SliceReader::table() const {
 
 std::optional<std::size_t> SliceReader::find(TensorUse use, std::string_view tensor) const {
   return state_->find(use, tensor);
+}
+
+bool SliceReader::has_file(const std::string& file) const {
+  return state_->has_file(file);
 }
 
 void SliceReader::read(TensorUse use, std::size_t tensor, std::uint64_t offset,

@@ -25,8 +25,12 @@ struct ResumeRequest {
 
 /// A checkpoint to go on from: every file was compared with the manifest, by one rank or another.
 struct Choice {
-  std::filesystem::path folder;
+  std::filesystem::path folder;  // on this rank's node; need not be there if `lender` is set
   std::uint64_t step = 0;
+  /// Only of checkpoints that were saved on each node: false where this rank's node has no sound
+  /// piece of it, and then the first rank that has one. `open` (reader.hpp) wants them.
+  bool is_here = true;
+  std::optional<int> lender = {};  // the same on every rank; nothing where all have a piece
 };
 
 /// Collective. What the run in `run` (which holds `checkpoints/`) goes on from; nothing for a fresh
@@ -40,8 +44,14 @@ struct Choice {
 ///   on from its own work (then as latest, and a line says so). Error(cannot_load) where it does
 ///   not exist or does not verify.
 ///
-/// Rank 0 lists and decides; the ranks share the reading. With `each_node` every node looks into
-/// its own folder, and a step counts only where all have it whole.
+/// Rank 0 lists and decides; the ranks share the reading.
+///
+/// With `each_node` every node looks into its own folder (`node` as in SaveRequest), and a step
+/// counts where the pieces that the nodes have are of one save and hold all its files together. So
+/// a new node with an empty folder may join, and a node may hold more than its part; what a kill
+/// between two nodes' commits left does not count, nor do pieces of two saves under one step: both
+/// are named. A piece with a damaged file counts as none. Who lacks a piece or parts of it gets
+/// them from the others: `open` and `read_all` (reader.hpp, read_all.hpp).
 std::optional<Choice> choose(session::Session& session, const std::filesystem::path& run,
                              const ResumeRequest& request, bool each_node = false,
                              const std::string& node = {});

@@ -46,7 +46,8 @@ class Reader {
 public:
   /// A checkpoint folder; its files are verified as they are needed.
   explicit Reader(const std::filesystem::path& checkpoint);
-  /// A checkpoint that `choose` has verified: files are not read twice.
+  /// A checkpoint that `choose` has verified: files are not read twice. This rank's node must have
+  /// its piece; `open` knows the case in which it has none.
   explicit Reader(const Choice& choice);
   /// The pieces of one checkpoint that was saved on each node. They must be of one step and table.
   explicit Reader(std::span<const std::filesystem::path> pieces);
@@ -68,9 +69,14 @@ public:
   /// The whole tensor.
   void read(store::TensorUse use, std::string_view name, std::span<std::byte> out);
 
+  /// The files below, for `read_all`. `name` begins messages.
+  store::SliceReader& slices() noexcept { return slices_; }
+  const std::string& name() const noexcept { return name_; }
+
 private:
   struct Opened;
   explicit Reader(Opened opened);
+  friend Reader open(session::Session& session, const Choice& choice);
 
   std::uint64_t step_ = 0;
   std::uint64_t world_ = 1;
@@ -78,5 +84,11 @@ private:
   std::string name_;
   store::SliceReader slices_;
 };
+
+/// Collective. What `choose` took, open on every rank. Of a checkpoint that was saved on each node
+/// a rank whose node lacks a piece gets slice table and trainer.json from one that has it. `read`
+/// then works for what lies in this node's files; `read_all` (read_all.hpp) for all. Without such
+/// a rank it is Reader(choice) and sends nothing.
+Reader open(session::Session& session, const Choice& choice);
 
 }  // namespace fg::checkpoint

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <fg/session/session.hpp>
+
 namespace fg::checkpoint {
 
 struct Retention {
@@ -32,6 +34,15 @@ struct RetentionResult {
 /// Error(usage) for `keep` < 2.
 RetentionResult retain(const std::filesystem::path& checkpoints, std::uint64_t saved_step,
                        const Retention& rules);
+
+/// Collective, on all ranks, after `save` with `each_node` returned: the same where every node has
+/// a folder of its own. A step counts where the nodes' pieces are of one save and whole together;
+/// what a kill between two nodes' commits left does not. All nodes delete the same steps.
+/// Error(usage) for `keep` < 2.
+RetentionResult retain_on_each_node(session::Session& session,
+                                    const std::filesystem::path& checkpoints,
+                                    std::uint64_t saved_step, const Retention& rules,
+                                    const std::string& node = {});
 
 /// The checkpoint of the lowest metric, as `retain` sees it; nothing where none has one.
 struct Best {

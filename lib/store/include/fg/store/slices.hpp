@@ -91,6 +91,8 @@ public:
 
   const SliceTable& table() const;
   std::optional<std::size_t> find(TensorUse use, std::string_view tensor) const;
+  /// True if one of the folders' manifests lists the file.
+  bool has_file(const std::string& file) const;
   /// Copies bytes [offset, offset + out.size()) of the whole tensor. A file that lies in none of
   /// the folders is an error only when it is needed.
   void read(TensorUse use, std::size_t tensor, std::uint64_t offset, std::span<std::byte> out);
