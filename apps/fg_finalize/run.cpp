@@ -39,26 +39,26 @@ void require_folder(const fs::path& run) {
              "reads model folders)");
 }
 
-/// The steps that every RUN_DIR has, by name alone. What only some have is told.
-ByStep steps_of(const Folders& runs, std::vector<std::string>& notes) {
+/// The steps that any RUN_DIR has, by name alone. Which pieces are needed the slice table tells.
+ByStep steps_of(const Folders& runs) {
   ByStep folders;
   for (const fs::path& run : runs)
     for (const auto& listed : checkpoint::list_checkpoints(checkpoint::checkpoints_in(run)))
       folders[listed.step].push_back(listed.folder);
-  ByStep whole;
-  for (const auto& [step, found] : folders)
-    if (found.size() == runs.size())
-      whole.emplace(step, found);
-    else
-      notes.push_back("checkpoint-" + std::to_string(step) +
-                      " is not in every RUN_DIR; passed over: " + text_of(found));
-  if (whole.empty()) {
-    std::string message = text_of(runs) + ": no checkpoint";
-    if (runs.size() > 1) message += " that all of them have a piece of";
-    for (const std::string& note : notes) message += "\n" + note;
-    fail(ExitCode::cannot_load, message);
-  }
-  return whole;
+  if (folders.empty()) fail(ExitCode::cannot_load, text_of(runs) + ": no checkpoint");
+  return folders;
+}
+
+/// Error(cannot_load) naming a file of the checkpoint that is in none of the folders.
+void require_all_files(const store::SliceReader& reader, const Folders& folders) {
+  for (const store::TensorUse use : {store::TensorUse::weights, store::TensorUse::optimizer})
+    for (const store::SlicedTensor& tensor : reader.table().of(use))
+      for (const store::Slice& slice : tensor.slices)
+        if (!reader.has_file(slice.file))
+          fail(ExitCode::cannot_load,
+               text_of(folders) + ": " + slice.file +
+                   ", which the slice table names, is missing: the checkpoint was saved on each "
+                   "node, and the pieces of the other nodes are needed too");
 }
 
 fs::path path_of(const std::string& wanted, const Folders& runs) {
@@ -70,8 +70,7 @@ fs::path path_of(const std::string& wanted, const Folders& runs) {
 }
 
 /// Candidates, the best first.
-std::vector<Folders> candidates(const Folders& runs, const std::string& wanted,
-                                std::vector<std::string>& notes) {
+std::vector<Folders> candidates(const Folders& runs, const std::string& wanted) {
   for (const fs::path& run : runs) require_folder(run);
   const bool are_runs = is_run(runs.front());
   for (const fs::path& run : runs)
@@ -84,7 +83,7 @@ std::vector<Folders> candidates(const Folders& runs, const std::string& wanted,
          runs.front().string() + " is a checkpoint folder itself; leave out -c " + wanted);
   if (!are_runs) return {runs};
   if (wanted.find('/') != std::string::npos) return {{path_of(wanted, runs)}};
-  const ByStep steps = steps_of(runs, notes);
+  const ByStep steps = steps_of(runs);
   std::vector<Folders> all;
   std::string known;
   for (const auto& [step, folders] : steps) {
@@ -109,14 +108,16 @@ std::optional<std::string> fault_of(session::Session& session, const Folders& fo
         std::span<const fs::path>(folders)};  // manifests, slice tables and trainer.json agree
     found.step = reader.step();
     found.pieces.clear();
-    for (const fs::path& folder : folders) {
-      session::check_for_stop();
+    for (const fs::path& folder : folders)
       found.pieces.push_back({folder, store::read_manifest(folder), true});
-      store::verify_files(found.pieces.back().manifest, folder,
-                          static_cast<std::size_t>(session.rank()),
+    store::SliceReader slices(found.pieces);
+    require_all_files(slices, folders);
+    for (const store::SliceFolder& piece : found.pieces) {
+      session::check_for_stop();
+      store::verify_files(piece.manifest, piece.path, static_cast<std::size_t>(session.rank()),
                           static_cast<std::size_t>(session.size()));
     }
-    store::SliceReader(found.pieces).open_all(store::TensorUse::weights);
+    slices.open_all(store::TensorUse::weights);
   } catch (const Error& error) {
     stopped = error.code() != ExitCode::cannot_load;
     fault = error.what();
@@ -134,14 +135,15 @@ std::optional<std::string> fault_of(session::Session& session, const Folders& fo
 Found find_checkpoint(session::Session& session, const Folders& runs, const std::string& wanted) {
   Found found;
   std::vector<Folders> all;
-  session.together([&] { all = candidates(runs, wanted, found.notes); });
+  session.together([&] { all = candidates(runs, wanted); });
   std::string faults;
   for (const Folders& folders : all) {
     const auto fault = fault_of(session, folders, found);
     if (!fault) return found;
-    const std::string note = "passed over " + text_of(folders) + ": " + *fault;
-    found.notes.push_back(note);
-    faults += (faults.empty() ? "" : "\n") + *fault;
+    const std::string some =
+        folders.size() < runs.size() ? " (this step is not in every RUN_DIR)" : "";
+    found.notes.push_back("passed over " + text_of(folders) + ": " + *fault + some);
+    faults += (faults.empty() ? "" : "\n") + *fault + some;
   }
   session.together([&] { fail(ExitCode::cannot_load, faults); });
   return found;
