@@ -1,14 +1,20 @@
 #include "logits.hpp"
 
+#include <algorithm>
 #include <cstddef>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <ATen/ops/empty.h>
+
 #include <fg/base/error.hpp>
 #include <fg/base/file.hpp>
 #include <fg/base/json.hpp>
+#include <fg/comm/communicator.hpp>
 #include <fg/log/log.hpp>
 #include <fg/session/signals.hpp>
 #include <fg/store/hdf5.hpp>
@@ -76,27 +82,90 @@ at::Tensor logits_of(model::Model& model, const Sequence& ids) {
       .contiguous();
 }
 
+/// Rank 0's file, which is gone again unless `finish` was reached.
+class LogitsFile {
+public:
+  LogitsFile(const fs::path& path, std::vector<store::TensorInfo> tensors) : path_(path) {
+    if (fs::exists(fs::symlink_status(path)))
+      fail(ExitCode::cannot_save, path.string() + ": exists already");
+    is_ours_ = true;
+    try {
+      writer_ = store::create_hdf5(path, std::move(tensors));
+    } catch (...) {
+      remove();
+      throw;
+    }
+  }
+  LogitsFile(const LogitsFile&) = delete;
+  LogitsFile& operator=(const LogitsFile&) = delete;
+  ~LogitsFile() { remove(); }
+
+  void write(std::size_t index, const at::Tensor& logits) {
+    writer_->write(index, 0,
+                   std::as_bytes(std::span(logits.const_data_ptr<float>(),
+                                           static_cast<std::size_t>(logits.numel()))));
+  }
+  void finish() {
+    writer_->finish();
+    is_ours_ = false;
+  }
+
+private:
+  void remove() noexcept {
+    std::error_code ignored;
+    if (is_ours_) fs::remove(path_, ignored);
+  }
+
+  fs::path path_;
+  std::unique_ptr<store::TensorFileWriter> writer_;
+  bool is_ours_ = false;
+};
+
+/// One sequence a rank, written by rank 0. The ranks meet before the first one sends.
+void write_round(session::Session& session, comm::Communicator& group, model::Model& model,
+                 const std::vector<Sequence>& sequences, std::size_t first, LogitsFile* file) {
+  const auto rank = static_cast<std::size_t>(group.rank());
+  const std::size_t count =
+      std::min(sequences.size() - first, static_cast<std::size_t>(group.size()));
+  at::Tensor logits;
+  session.together([&] {
+    session::check_for_stop();
+    if (rank < count) logits = logits_of(model, sequences[first + rank]);
+  });
+  if (rank > 0) {
+    if (rank < count) group.send(logits, 0);
+    return;
+  }
+  file->write(first, logits);
+  for (std::size_t other = 1; other < count; ++other) {
+    const auto length = static_cast<std::int64_t>(sequences[first + other].size());
+    logits = at::empty({length, model.config().vocab_size}, at::kFloat);
+    group.recv(logits, static_cast<int>(other));
+    file->write(first + other, logits);
+  }
+}
+
 }  // namespace
 
-void write_logits(model::Model& model, const fs::path& input_ids, const fs::path& out) {
-  const std::vector<Sequence> sequences = read_sequences(input_ids, model.config());
-  if (fs::exists(fs::symlink_status(out)))
-    fail(ExitCode::cannot_save, out.string() + ": exists already");
-  try {
-    const auto writer = store::create_hdf5(out, infos_of(sequences, model.config().vocab_size));
-    for (std::size_t index = 0; index < sequences.size(); ++index) {
-      session::check_for_stop();
-      const at::Tensor logits = logits_of(model, sequences[index]);
-      writer->write(index, 0,
-                    std::as_bytes(std::span(logits.const_data_ptr<float>(),
-                                            static_cast<std::size_t>(logits.numel()))));
-    }
-    writer->finish();
-  } catch (...) {
-    std::error_code ignored;
-    fs::remove(out, ignored);
-    throw;
-  }
+void write_logits(session::Session& session, model::Model& model, const fs::path& input_ids,
+                  const fs::path& out) {
+  std::vector<Sequence> sequences;
+  std::optional<LogitsFile> file;
+  session.together([&] {
+    if (!session.is_first()) return;
+    sequences = read_sequences(input_ids, model.config());
+    file.emplace(out, infos_of(sequences, model.config().vocab_size));
+  });
+  session.together([&] {
+    if (!session.is_first()) sequences = read_sequences(input_ids, model.config());
+  });
+  const auto group = comm::Communicator::connect(session);
+  for (std::size_t first = 0; first < sequences.size();
+       first += static_cast<std::size_t>(group->size()))
+    write_round(session, *group, model, sequences, first, file ? &*file : nullptr);
+  session.together([&] {
+    if (file) file->finish();
+  });
   log::info(out.string() + ": logits of " + std::to_string(sequences.size()) + " sequences");
 }
 

@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
 
 #include <fg/base/error.hpp>
 #include <fg/base/units.hpp>
@@ -63,32 +68,73 @@ private:
   Clock::time_point last_ = Clock::now();
 };
 
+/// Numbers as bytes, which lose nothing on their way.
+template <typename Number>
+std::string packed(std::span<const Number> numbers) {
+  return {reinterpret_cast<const char*>(numbers.data()), numbers.size_bytes()};
+}
+
+template <typename Number>
+std::vector<Number> unpacked(const std::string& text) {
+  FG_CHECK(text.size() % sizeof(Number) == 0);
+  std::vector<Number> numbers(text.size() / sizeof(Number));
+  if (!text.empty()) std::memcpy(numbers.data(), text.data(), text.size());
+  return numbers;
+}
+
+/// Collective. All batches of all ranks, on every rank.
+engine::Evaluation add_up(session::Session& session, const engine::BatchLosses& mine) {
+  const std::vector<std::string> sums = session.gather(packed(std::span(mine.sums)));
+  const std::vector<std::string> tokens =
+      session.gather(packed(std::span<const std::int64_t>(&mine.tokens, 1)));
+  engine::Evaluation all;
+  if (session.is_first()) {
+    std::vector<engine::BatchLosses> ranks;
+    for (std::size_t rank = 0; rank < sums.size(); ++rank)
+      ranks.push_back({unpacked<double>(sums[rank]), unpacked<std::int64_t>(tokens[rank]).at(0)});
+    all = engine::add_up(ranks);
+  }
+  const auto result = unpacked<engine::Evaluation>(
+      session.broadcast(packed(std::span<const engine::Evaluation>(&all, 1))));
+  return result.at(0);
+}
+
 }  // namespace
 
-Loss measure_loss(model::Model& model, const Options& options) {
-  const std::size_t seq_len = seq_len_of(model.config(), options);
-  const auto encoder = infer::load_encoder(options.model, options.chat_template);
-  infer::require_fit(model.config(), encoder.tokenizer(), options.model.string());
-  const data::TokenSet set = tokens_of(options, encoder, seq_len);
-  const data::EpochPlan plan(set, {.seq_len = seq_len, .pack = true}, 0, 0, false);
+Loss measure_loss(session::Session& session, model::Model& model, const Options& options) {
+  std::optional<data::TokenSet> set;
+  std::optional<data::EpochPlan> plan;
+  session.together([&] {
+    const std::size_t seq_len = seq_len_of(model.config(), options);
+    const auto encoder = infer::load_encoder(options.model, options.chat_template);
+    infer::require_fit(model.config(), encoder.tokenizer(), options.model.string());
+    set.emplace(tokens_of(options, encoder, seq_len));
+    plan.emplace(*set, data::PackOptions{.seq_len = seq_len, .pack = true}, 0, 0, false);
+  });
 
   Loss result;
-  result.documents = set.size();
-  result.rows = plan.rows();
+  result.documents = set->size();
+  result.rows = plan->rows();
   if (options.max_batches)
     result.rows = std::min(result.rows,
                            *options.max_batches * static_cast<std::uint64_t>(options.batch_size));
   const auto begin = Clock::now();
   Report report(result.rows);
-  const engine::Evaluation evaluation =
-      engine::evaluate(model, set, plan, options.batch_size, result.rows,
+  const engine::BatchShare share{static_cast<std::uint64_t>(session.rank()),
+                                 static_cast<std::uint64_t>(session.size())};
+  const engine::BatchLosses mine =
+      engine::evaluate(model, *set, *plan, options.batch_size, result.rows, share,
                        [&](std::uint64_t rows) { report.reached(rows); });
+  const engine::Evaluation evaluation = add_up(session, mine);
   report.finish();
   result.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   result.loss = evaluation.loss();
   result.perplexity = evaluation.perplexity();
   result.tokens = evaluation.tokens;
-  if (!std::isfinite(result.loss)) fail(ExitCode::numerics, "the loss is not a finite number");
+  session.together([&] {
+    if (session.is_first() && !std::isfinite(result.loss))
+      fail(ExitCode::numerics, "the loss is not a finite number");
+  });
   return result;
 }
 

@@ -1,5 +1,7 @@
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <optional>
 
 #include <fg/app/program.hpp>
 #include <fg/base/error.hpp>
@@ -45,20 +47,33 @@ void print(const std::string& text) {
     fail(ExitCode::cannot_save, "cannot write to standard output: " + errno_text(errno));
 }
 
+/// Which of its machine's ranks this one is, as the launcher says.
+int local_rank() {
+  for (const char* name : {"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"})
+    if (const char* rank = std::getenv(name)) return std::atoi(rank);
+  return 0;
+}
+
 void run(session::Session& session, const app::Arguments& arguments) {
+  eval::Options options;
+  const auto read = [&] { options = eval::read_options(arguments); };
+  // A mistake on the command line is told once.
   session.together([&] {
-    const eval::Options options = eval::read_options(arguments);
-    if (session.size() > 1)
-      fail(ExitCode::usage,
-           "an evaluation has one rank; " + std::to_string(session.size()) + " were started");
-    model::Model model =
-        infer::load_model(options.model, infer::place(options.devices, options.dtype));
+    if (session.is_first()) read();
+  });
+  std::optional<model::Model> model;
+  session.together([&] {
+    read();
+    const auto placement = infer::place(options.devices, options.dtype, local_rank());
+    model.emplace(infer::load_model(options.model, placement));
     session::check_for_stop();
-    if (!options.logits_out.empty())
-      eval::write_logits(model, options.input_ids, options.logits_out);
-    if (options.data.empty()) return;
-    const eval::Loss loss = eval::measure_loss(model, options);
-    print(options.json ? as_json(options, loss) : as_lines(loss));
+  });
+  if (!options.logits_out.empty())
+    eval::write_logits(session, *model, options.input_ids, options.logits_out);
+  if (options.data.empty()) return;
+  const eval::Loss loss = eval::measure_loss(session, *model, options);
+  session.together([&] {
+    if (session.is_first()) print(options.json ? as_json(options, loss) : as_lines(loss));
   });
 }
 

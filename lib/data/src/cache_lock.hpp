@@ -15,6 +15,9 @@ public:
   CacheLock& operator=(const CacheLock&) = delete;
   ~CacheLock();
 
+  /// False on a file system without locks: others may be at work on the same entry.
+  bool is_held() const noexcept { return descriptor_ >= 0; }
+
 private:
   bool try_once();
 

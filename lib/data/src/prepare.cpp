@@ -66,7 +66,7 @@ std::optional<TokenSet> open_if_whole(const fs::path& path, const std::string& k
   }
 }
 
-/// Those of processes that were killed: whoever calls this holds the lock.
+/// Those of processes that were killed: whoever calls this holds the lock, so nobody is at work.
 void remove_left_overs(const fs::path& folder, const std::string& start) {
   std::error_code error;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
@@ -101,9 +101,10 @@ private:
 };
 
 void make_cache(const std::vector<SourceFiles>& sources, const Options& options,
-                const ChatEncoder& encoder, const fs::path& target, const std::string& key) {
+                const ChatEncoder& encoder, const fs::path& target, const std::string& key,
+                bool is_alone) {
   const std::string start = target.filename().string() + ".tmp-";
-  remove_left_overs(target.parent_path(), start);
+  if (is_alone) remove_left_overs(target.parent_path(), start);
   std::random_device random;
   TemporaryFile temporary(target.parent_path() / (start + std::to_string(random())));
   Counts counts;
@@ -144,7 +145,7 @@ TokenSet prepare(const Options& options, const ChatEncoder& encoder) {
   if (auto set = open_if_whole(path, key, false)) return *std::move(set);
   const CacheLock lock(folder / (key + ".lock"), options.check);
   if (auto set = open_if_whole(path, key, true)) return *std::move(set);
-  make_cache(sources, options, encoder, path, key);
+  make_cache(sources, options, encoder, path, key, lock.is_held());
   return TokenSet::open(path, key);
 }
 

@@ -3,6 +3,8 @@
 
 #include <ATen/ops/zeros.h>
 
+#include <fg/base/error.hpp>
+#include <fg/base/failpoint.hpp>
 #include <fg/device/transfer.hpp>
 #include <fg/engine/evaluation.hpp>
 
@@ -26,27 +28,51 @@ double Evaluation::perplexity() const {
   return std::exp(loss());
 }
 
-Evaluation evaluate(model::Model& model, const data::TokenSet& set, const data::EpochPlan& plan,
-                    std::int64_t rows_at_once, std::optional<std::uint64_t> most_rows,
-                    const std::function<void(std::uint64_t)>& after_batch) {
+BatchLosses evaluate(model::Model& model, const data::TokenSet& set, const data::EpochPlan& plan,
+                     std::int64_t rows_at_once, std::optional<std::uint64_t> most_rows,
+                     BatchShare share, const std::function<void(std::uint64_t)>& after_batch) {
+  FG_CHECK(rows_at_once > 0 && share.rank < share.ranks);
   const auto all = static_cast<std::uint64_t>(plan.rows());
   const std::uint64_t rows = std::min(all, most_rows.value_or(all));
-  Evaluation result;
-  at::Tensor loss_sum = at::zeros({1}, at::TensorOptions(at::kDouble).device(model.device()));
-  for (std::uint64_t begin = 0; begin < rows;) {
-    const std::uint64_t end = std::min(rows, begin + static_cast<std::uint64_t>(rows_at_once));
+  const auto at_once = static_cast<std::uint64_t>(rows_at_once);
+  const std::uint64_t batches = (rows + at_once - 1) / at_once;
+  const std::uint64_t own = batches > share.rank ? (batches - share.rank - 1) / share.ranks + 1 : 0;
+  BatchLosses result;
+  at::Tensor sums = at::zeros({static_cast<std::int64_t>(own)},
+                              at::TensorOptions(at::kDouble).device(model.device()));
+  for (std::uint64_t index = 0; index < own; ++index) {
+    const std::uint64_t begin = (share.rank + index * share.ranks) * at_once;
+    const std::uint64_t end = std::min(rows, begin + at_once);
     std::vector<data::Row> batch;
     for (std::uint64_t row = begin; row < end; ++row)
       batch.push_back(data::make_row(set, plan, static_cast<std::size_t>(row)));
     const model::Batch packed = make_batch(model, batch);
-    if (packed.trained() > 0) loss_sum.add_(model::loss_sum(model.evaluate(packed)));
+    if (packed.trained() > 0)
+      sums.select(0, static_cast<std::int64_t>(index))
+          .copy_(model::loss_sum(model.evaluate(packed)));
     result.tokens += packed.trained();
-    begin = end;
-    after_batch(begin);
+    after_batch(end);
   }
-  device::Readback sum(loss_sum);
-  result.loss_sum = *sum.values().data_ptr<double>();
+  device::Readback read(sums);
+  const double* const values = read.values().data_ptr<double>();
+  result.sums.assign(values, values + own);
   return result;
+}
+
+Evaluation add_up(std::span<const BatchLosses> ranks) {
+  Evaluation all;
+  std::size_t batches = 0;
+  for (const BatchLosses& rank : ranks) {
+    batches += rank.sums.size();
+    all.tokens += rank.tokens;
+  }
+  static const bool one_lost = fault_planted("engine.batches_of_one_rank_lost");
+  for (std::size_t batch = 0; batch < batches; ++batch) {
+    const std::size_t rank = batch % ranks.size();
+    if (one_lost && rank == 1) continue;
+    all.loss_sum += ranks[rank].sums.at(batch / ranks.size());
+  }
+  return all;
 }
 
 }  // namespace fg::engine

@@ -87,12 +87,13 @@ void save_step(session::Session& session, const std::filesystem::path& root, std
     if (rows.count == 0) continue;
     const std::uint64_t row_bytes = contents[i].size() / store::row_count(info.shape);
     (state()[i].use == TensorUse::weights ? request.weights : request.optimizer)
-        .push_back({.tensor = info,
-                    .first_row = rows.first,
-                    .rows = rows.count,
-                    .bytes = std::span(contents[i])
-                                 .subspan(rows.first * row_bytes, rows.count * row_bytes),
-                    .copy = {}});
+        .push_back(
+            {.tensor = info,
+             .first_row = rows.first,
+             .rows = rows.count,
+             .bytes =
+                 std::span(contents[i]).subspan(rows.first * row_bytes, rows.count * row_bytes),
+             .copy = {}});
   }
   checkpoint::save(session, request);
   for (const std::string& note :

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include <fg/data/epoch_plan.hpp>
@@ -23,10 +24,26 @@ struct Evaluation {
   double perplexity() const;
 };
 
-/// Runs rows of an epoch, `rows_at_once` at a time: all, or the first `most_rows`. `after_batch` is
-/// called after each with the number of rows done.
-Evaluation evaluate(model::Model& model, const data::TokenSet& set, const data::EpochPlan& plan,
-                    std::int64_t rows_at_once, std::optional<std::uint64_t> most_rows,
-                    const std::function<void(std::uint64_t)>& after_batch);
+/// Every `ranks`-th batch, beginning with number `rank`.
+struct BatchShare {
+  std::uint64_t rank = 0;
+  std::uint64_t ranks = 1;
+};
+
+/// The losses of one rank's batches, in their order.
+struct BatchLosses {
+  std::vector<double> sums;
+  std::int64_t tokens = 0;
+};
+
+/// Runs rows of an epoch, `rows_at_once` at a time: all, or the first `most_rows`; of these batches
+/// the share. `after_batch` is called after each with the number of rows done or passed over.
+BatchLosses evaluate(model::Model& model, const data::TokenSet& set, const data::EpochPlan& plan,
+                     std::int64_t rows_at_once, std::optional<std::uint64_t> most_rows,
+                     BatchShare share, const std::function<void(std::uint64_t)>& after_batch);
+
+/// What rank r of an evaluation found in ranks[r]: added in the order of the batches, so that any
+/// number of ranks gives the same bits.
+Evaluation add_up(std::span<const BatchLosses> ranks);
 
 }  // namespace fg::engine
