@@ -81,8 +81,8 @@ at::Tensor logits_of(model::Model& model, const Sequence& ids) {
 }
 
 std::span<const std::byte> bytes_of(const at::Tensor& logits) {
-  return std::as_bytes(std::span(logits.const_data_ptr<float>(),
-                                 static_cast<std::size_t>(logits.numel())));
+  return std::as_bytes(
+      std::span(logits.const_data_ptr<float>(), static_cast<std::size_t>(logits.numel())));
 }
 
 /// Rank 0's file, which is gone again unless `finish` was reached.
