@@ -9,12 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include <ATen/ops/empty.h>
-
 #include <fg/base/error.hpp>
 #include <fg/base/file.hpp>
 #include <fg/base/json.hpp>
-#include <fg/comm/communicator.hpp>
+#include <fg/comm/bytes.hpp>
 #include <fg/log/log.hpp>
 #include <fg/session/signals.hpp>
 #include <fg/store/hdf5.hpp>
@@ -82,6 +80,11 @@ at::Tensor logits_of(model::Model& model, const Sequence& ids) {
       .contiguous();
 }
 
+std::span<const std::byte> bytes_of(const at::Tensor& logits) {
+  return std::as_bytes(
+      std::span(logits.const_data_ptr<float>(), static_cast<std::size_t>(logits.numel())));
+}
+
 /// Rank 0's file, which is gone again unless `finish` was reached.
 class LogitsFile {
 public:
@@ -100,10 +103,8 @@ public:
   LogitsFile& operator=(const LogitsFile&) = delete;
   ~LogitsFile() { remove(); }
 
-  void write(std::size_t index, const at::Tensor& logits) {
-    writer_->write(index, 0,
-                   std::as_bytes(std::span(logits.const_data_ptr<float>(),
-                                           static_cast<std::size_t>(logits.numel()))));
+  void write(std::size_t index, std::span<const std::byte> logits) {
+    writer_->write(index, 0, logits);
   }
   void finish() {
     writer_->finish();
@@ -133,15 +134,16 @@ void write_round(session::Session& session, comm::Communicator& group, model::Mo
     if (rank < count) logits = logits_of(model, sequences[first + rank]);
   });
   if (rank > 0) {
-    if (rank < count) group.send(logits, 0);
+    if (rank < count) comm::send_bytes(group, bytes_of(logits), 0);
     return;
   }
-  file->write(first, logits);
+  file->write(first, bytes_of(logits));
+  std::vector<std::byte> received;
   for (std::size_t other = 1; other < count; ++other) {
-    const auto length = static_cast<std::int64_t>(sequences[first + other].size());
-    logits = at::empty({length, model.config().vocab_size}, at::kFloat);
-    group.recv(logits, static_cast<int>(other));
-    file->write(first + other, logits);
+    received.resize(sequences[first + other].size() * sizeof(float) *
+                    static_cast<std::size_t>(model.config().vocab_size));
+    comm::recv_bytes(group, received, static_cast<int>(other));
+    file->write(first + other, received);
   }
 }
 

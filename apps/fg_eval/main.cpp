@@ -1,14 +1,16 @@
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <optional>
 
 #include <fg/app/program.hpp>
 #include <fg/base/error.hpp>
 #include <fg/base/json.hpp>
 #include <fg/base/units.hpp>
+#include <fg/device/device.hpp>
 #include <fg/infer/load.hpp>
+#include <fg/session/placement.hpp>
 #include <fg/session/signals.hpp>
+#include <fg/session/threads.hpp>
 
 #include "logits.hpp"
 #include "loss.hpp"
@@ -47,13 +49,6 @@ void print(const std::string& text) {
     fail(ExitCode::cannot_save, "cannot write to standard output: " + errno_text(errno));
 }
 
-/// Which of its machine's ranks this one is, as the launcher says.
-int local_rank() {
-  for (const char* name : {"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"})
-    if (const char* rank = std::getenv(name)) return std::atoi(rank);
-  return 0;
-}
-
 void run(session::Session& session, const app::Arguments& arguments) {
   eval::Options options;
   const auto read = [&] { options = eval::read_options(arguments); };
@@ -61,10 +56,15 @@ void run(session::Session& session, const app::Arguments& arguments) {
   session.together([&] {
     if (session.is_first()) read();
   });
+  // Ranks with slow devices come late, and nobody knows how late.
+  const session::Patience patience(session, app::without_end);
+  const session::Placement ranks = session::find_placement(session);
+  const session::Threads threads = session::share_cores(session, ranks);
+  device::use_threads(threads.count);
   std::optional<model::Model> model;
   session.together([&] {
     read();
-    const auto placement = infer::place(options.devices, options.dtype, local_rank());
+    const auto placement = infer::place(options.devices, options.dtype, ranks.local_rank);
     model.emplace(infer::load_model(options.model, placement));
     session::check_for_stop();
   });

@@ -65,6 +65,7 @@ app::Program describe() {
   program.usage = {"MODEL_DIR --data FILE [options]",
                    "MODEL_DIR --logits-out FILE.h5 --input-ids FILE [options]"};
   program.examples = {"fg-eval ~/samantha --data held_out.jsonl --train-on assistant",
+                      "mpirun -np 4 fg-eval ~/samantha --data held_out.jsonl",
                       "fg-eval ~/samantha --data chats.json --split train[95%:] --json"};
   add_options(program);
   program.linked = {store::hdf5_library(), text::regex_library(), text::unicode_library()};

@@ -13,7 +13,7 @@ namespace fg::checkpoint {
 /// Collective. An array of what each rank brings, on every rank.
 Json tell_all(session::Session& session, const Json& own);
 
-/// `given`, or where it is empty the host's name.
+/// For messages: `given`, or where it is empty session::host_name.
 std::string node_name(const std::string& given);
 
 /// Which ranks share a folder: those of one node, or all.

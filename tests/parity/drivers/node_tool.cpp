@@ -102,7 +102,9 @@ void save_step(session::Session& session, const std::filesystem::path& root, std
 }
 
 void resume(session::Session& session, const std::filesystem::path& root) {
-  const auto group = comm::Communicator::connect(session, {.timeout_s = 30, .while_waiting = {}});
+  comm::Options options;
+  options.timeout_s = 30;
+  const auto group = comm::Communicator::connect(session, options);
   const auto choice = choose(session, root / node(), {}, true, node());
   if (!choice) fail(ExitCode::cannot_load, "nothing to resume from");
   Reader reader = open(session, *choice);
