@@ -5,6 +5,8 @@
 #   scripts/bootstrap.sh --build    the same without what only the tests need
 #   scripts/bootstrap.sh --gpu      as --build, with the CUDA libraries that LibTorch runs with on a GPU,
 #                                   and nvcc where PATH has none (presets gpu and gpu-portable)
+#   scripts/bootstrap.sh --cluster  as without an option, with Slurm and the tools of
+#                                   scripts/cluster_in_a_box.sh; a machine with systemd starts Slurm's services
 #
 # Packages come by apt (root, or sudo); without either it works when they are there already.
 # FG_PYTHON names another python3 (3.11 or newer).
@@ -15,16 +17,18 @@ build_packages=(build-essential git xz-utils ca-certificates pkg-config python3 
   libhdf5-dev libopenmpi-dev openmpi-bin libboost-dev libboost-program-options-dev libyaml-cpp-dev
   libspdlog-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libxxhash-dev zlib1g-dev)
 test_packages=(libgtest-dev libgmock-dev clang libclang-rt-dev clang-format strace)
+cluster_packages=(slurm-wlm munge iproute2 ethtool)
 
 say() { printf '\n==> %s\n' "$*"; }
 die() { printf 'bootstrap: %s\n' "$*" >&2; exit 1; }
 
-profile=test
+profile=test cluster=
 case "${1-}" in
   --build) profile=build ;;
   --gpu) profile=gpu ;;
+  --cluster) cluster=yes ;;
   '') ;;
-  *) die "unknown option '$1'; there are --build and --gpu" ;;
+  *) die "unknown option '$1'; there are --build, --gpu and --cluster" ;;
 esac
 
 # Debian 12 has the compiler run-time of clang under its version's name only.
@@ -35,6 +39,7 @@ elif [ -r /etc/os-release ] && grep -q '^VERSION_CODENAME=noble' /etc/os-release
 fi
 packages=("${build_packages[@]}")
 [ "$profile" != test ] || packages+=("${test_packages[@]}")
+[ -z "$cluster" ] || packages+=("${cluster_packages[@]}")
 
 is_installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'install ok installed'; }
 missing=()

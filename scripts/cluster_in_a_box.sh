@@ -59,15 +59,17 @@ enter() {
       shift 2 && exec "$@"' enter "$host" "$box" "$@"
 }
 
+has() { local place; place=$(command -v "$1") && [ -x "$place" ]; }
+
 probe_tools() {
   [ "$(id -u)" -eq 0 ] || cannot netns "needs root"
   local tool
   for tool in ip tc nsenter unshare; do
-    command -v $tool > /dev/null || cannot netns "needs $tool: scripts/bootstrap.sh --cluster"
+    has $tool || cannot netns "needs $tool: scripts/bootstrap.sh --cluster"
   done
   [ "${1-}" != --no-slurm ] || return 0
   for tool in munged slurmctld slurmd srun sbatch; do
-    command -v $tool > /dev/null || cannot slurm "needs $tool: scripts/bootstrap.sh --cluster"
+    has $tool || cannot slurm "needs $tool: scripts/bootstrap.sh --cluster"
   done
 }
 
@@ -93,7 +95,7 @@ probe_rights() {
 
 # Frames on the wire are then what the interfaces count, none larger than the MTU.
 whole_frames() {
-  if ! command -v ethtool > /dev/null; then
+  if ! has ethtool; then
     say "no ethtool: the interfaces count packets before they are cut into frames" >&2
     return
   fi
@@ -128,6 +130,8 @@ make_wire() {
 }
 
 make_folder() {
+  # Slurm and PMIx put sockets below it, whose names may have 107 characters.
+  [ ${#box} -le 60 ] || die "the folder's name is too long for sockets: $box; name a shorter one by FG_BOX"
   mkdir -p "$box"
   touch "$box/.made-by-cluster-in-a-box"
   chmod 755 "$box"

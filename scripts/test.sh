@@ -5,7 +5,8 @@
 #   scripts/test.sh --quick    without sanitizers, fuzzing and planted faults
 #
 # FG_TOKENIZERS   folder of real tokenizers (llama2/, llama3/, mistral/); without it their tests skip
-# FG_REQUIRE      tags that must not be skipped, for example hf,mpi,tokenizers; a skip then fails
+# FG_REQUIRE      tags that must not be skipped, for example hf,mpi,tokenizers; a skip then fails.
+#                 With slurm among them Slurm is installed too
 # FG_FUZZ_SECONDS seconds for each fuzz target (5)
 set -u
 cd "$(dirname "$0")/.."
@@ -30,7 +31,9 @@ run() {
 }
 
 step "set-up"
-scripts/bootstrap.sh || exit 1
+with=
+[[ ,${FG_REQUIRE-}, != *,slurm,* ]] || with=--cluster
+scripts/bootstrap.sh $with || exit 1
 export PATH="$PWD/.venv/bin:$PATH"
 jobs=$(nproc)
 results=build/results
