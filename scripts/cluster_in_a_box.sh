@@ -139,8 +139,8 @@ make_folder() {
   printf '127.0.0.1 localhost\n%s h1\n%s h2\n' "$(address h1)" "$(address h2)" > "$box/hosts"
 }
 
-# TmpFS by node: PMIx's folders of both would collide otherwise. cred_expire is also how long a requeued
-# job waits. Logs and pids by %n, as the hosts share this disk.
+# Each host says it has 64 cores, 1 TB and a GPU, so that job scripts are tried as they are. TmpFS by node: PMIx's
+# folders of both would collide otherwise. cred_expire is also how long a requeued job waits.
 write_slurm_conf() {
   cat > "$box/slurm.conf" << END
 ClusterName=box
@@ -171,13 +171,19 @@ KillWait=5
 InactiveLimit=0
 SlurmdTimeout=60
 MailProg=/bin/true
-NodeName=h1 NodeAddr=$(address h1) CPUs=$(nproc) RealMemory=$(memory_mib)
-NodeName=h2 NodeAddr=$(address h2) CPUs=$(nproc) RealMemory=$(memory_mib)
+GresTypes=gpu
+NodeName=h1 NodeAddr=$(address h1) CPUs=64 RealMemory=1000000 Gres=gpu:1
+NodeName=h2 NodeAddr=$(address h2) CPUs=64 RealMemory=1000000 Gres=gpu:1
 PartitionName=box Nodes=h1,h2 Default=YES MaxTime=INFINITE State=UP
 END
+  # A device that is always there stands for the GPU where hosts have none of their own.
+  local host file
+  for host in "${hosts[@]}"; do
+    file=/dev/null
+    [ ! -e "$box/gpu-each" ] || file=/dev/nvidia$((${host#h} - 1))
+    echo "NodeName=$host Name=gpu File=$file"
+  done > "$box/gres.conf"
 }
-
-memory_mib() { awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo; }
 
 # A munged of the box's own, with its own key: the machine's is left alone.
 start_slurm() {

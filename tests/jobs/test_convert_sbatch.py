@@ -40,7 +40,7 @@ def test_with_pmix_the_ranks_are_started_by_srun(submit, source, programs, tmp_p
     done = submit(source, tmp_path / "target", "--verify", srun=record)
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["--mpi=pmix", str(programs / "fg-convert"), str(source),
+    assert done.stdout.split() == ["--mpi=pmix", "--kill-on-bad-exit=0", "--wait=60", str(programs / "fg-convert"), str(source),
                                    str(tmp_path / "target"), "--verify"]
 
 
