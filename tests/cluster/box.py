@@ -71,6 +71,19 @@ class Box:
                 pass  # it has ended
         return found
 
+    def processes_on(self, host, program):
+        """Numbers of the processes on a host that run this program."""
+        namespace = os.stat(next(f"/run/netns/{name}" for name in self.namespaces() if name.endswith(host)))
+        found = []
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if (os.stat(process / "ns/net").st_ino == namespace.st_ino
+                        and os.readlink(process / "exe") == str(program)):
+                    found.append(int(process.name))
+            except OSError:
+                pass  # it has ended
+        return found
+
     def mounts(self):
         lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
         return [line for line in lines if str(self.folder) in line]

@@ -1,0 +1,129 @@
+"""fg-train on two hosts: the tutorial's job script saved, queued again and ended; a rank that is lost; the bytes
+that go over the wire."""
+
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from box import until
+from train_fixtures import ONE_THREAD, losses
+
+STEPS = 12
+SETTINGS = ["train.seq_len=64", "train.global_batch_size=4", "train.microbatch_size=1", "train.epochs=50",
+            "optimizer.lr=1e-3", "optimizer.clip_norm=1.0", "lr_schedule.warmup=3", "log.every=1",
+            "checkpoint.every=100", "eval.every=null", "data.eval_path=null"]
+PIPELINE = ["train.trainer=pipeline", "parallel.pipeline=2", "parallel.schedule=1f1b"]
+
+
+def sets(*settings):
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+@pytest.fixture(scope="session")
+def many_ranks(mpirun, programs, root, chat_model, few_chats, tmp_path_factory):
+    """Skips while fg-train takes one rank alone."""
+    folder = tmp_path_factory.mktemp("probe")
+    done = mpirun(2, [programs / "fg-train", root / "configs/quickstart.yaml", "-M", chat_model, "--output-dir",
+                      folder / "run", *sets(f"data.path={few_chats}", f"data.cache={folder}", *SETTINGS, *PIPELINE,
+                                            "train.max_steps=1")])
+    if "runs on 1 rank in this version" in done.stderr:
+        pytest.skip("[ranks] fg-train takes one rank alone in this version")
+
+
+class Job:
+    """slurm/samantha_pp.sbatch with the quick start's configuration and a small model."""
+
+    def __init__(self, box, root, programs, model, data, folder):
+        self.box, self.root, self.folder, self.run = box, root, folder, folder / "run"
+        self.environment = ONE_THREAD | {
+            "FG_ROOT": str(root), "FG_BIN": str(programs), "FG_MODEL": str(model), "FG_OUTPUT": str(self.run),
+            "FG_CONFIG": str(root / "configs/quickstart.yaml")}
+        self.words = sets(f"data.path={data}", f"data.cache={folder / 'cache'}", *SETTINGS,
+                          f"train.max_steps={STEPS}")
+
+    def submit(self, nodes, sleep):
+        words = self.words + sets(*PIPELINE) if nodes == 2 else self.words
+        return self.box.submit(self.root / "slurm/samantha_pp.sbatch", *words, options=[f"--nodes={nodes}"],
+                               env=self.environment | {"FG_FAIL": f"train.step:sleep={sleep}@4"}, cwd=self.folder)
+
+    def wait_for_step(self, step):
+        def reached():
+            return (self.run / "metrics.jsonl").exists() and max(losses(self.run), default=0) >= step
+        until(reached, 60, f"step {step}")
+
+    def log(self, number):
+        return (self.folder / f"samantha-pp-{number}.log").read_text()
+
+
+@pytest.fixture
+def job(box, root, programs, chat_model, few_chats, tmp_path):
+    return Job(box, root, programs, chat_model, few_chats, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(programs, root, chat_model, few_chats, tmp_path_factory):
+    """Losses of the same run in one process."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    words = [programs / "fg-train", root / "configs/quickstart.yaml", "-M", chat_model, "--output-dir", folder / "run",
+             *sets(f"data.path={few_chats}", f"data.cache={folder / 'cache'}", *SETTINGS, f"train.max_steps={STEPS}")]
+    subprocess.run([str(word) for word in words], check=True, capture_output=True, env=os.environ | ONE_THREAD)
+    return losses(folder / "run")
+
+
+def assert_ended_undisturbed(job, number, undisturbed):
+    state = job.box.wait_for(number, seconds=120)
+    assert (state["JobState"], state["Restarts"]) == ("COMPLETED", "1"), job.log(number)
+    assert losses(job.run) == undisturbed
+    assert (job.run / f"checkpoints/checkpoint-{STEPS}").is_dir()
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_job_asked_to_save_is_queued_again_and_ends_as_if_nothing_had_been(nodes, job, undisturbed, request):
+    if nodes == 2:
+        request.getfixturevalue("many_ranks")
+    number = job.submit(nodes, sleep=3)
+    job.wait_for_step(3)
+    job.box.call("scancel", "--batch", "--signal=USR1", number)
+
+    assert_ended_undisturbed(job, number, undisturbed)
+    assert "code 75, saved before the end: queued again" in job.log(number)
+
+
+def test_a_job_that_loses_a_rank_is_queued_again_from_its_last_checkpoint(many_ranks, job, undisturbed, programs):
+    job.words += sets("checkpoint.every=2")
+    number = job.submit(2, sleep=3)
+    job.wait_for_step(3)
+    ranks = job.box.processes_on("h2", programs / "fg-train")
+    assert len(ranks) == 1
+    os.kill(ranks[0], signal.SIGKILL)
+
+    assert_ended_undisturbed(job, number, undisturbed)
+    assert "a rank was lost: queued again" in job.log(number)
+
+
+FORECAST = re.compile(r"bytes on the wire a step: rank 0 -> 1: ([\d,]+), rank 1 -> 0: ([\d,]+)")
+
+
+def test_the_wire_carries_the_bytes_that_the_plan_forecasts(many_ranks, box, programs, root, chat_model, few_chats,
+                                                            tmp_path):
+    settings = [f"data.path={few_chats}", f"data.cache={tmp_path / 'cache'}", *SETTINGS, *PIPELINE,
+                "train.seq_len=512", "train.global_batch_size=8", "checkpoint.save_strategy=no"]
+    words = [programs / "fg-train", root / "configs/quickstart.yaml", "-M", chat_model, *sets(*settings)]
+    plan = subprocess.run([str(word) for word in [*words, "--output-dir", tmp_path / "plan", "--plan"]],
+                          capture_output=True, text=True, check=True, env=os.environ | ONE_THREAD).stdout
+    found = FORECAST.search(plan)
+    assert found, plan
+    forecast = {host: int(count.replace(",", "")) for host, count in zip(("h1", "h2"), found.groups(), strict=True)}
+
+    steps, sent = 6, {}
+    for times in (1, 2):
+        before = box.bytes()
+        box.call("mpirun", "-np", "2", *words, "--output-dir", tmp_path / f"run{times}", "--max-steps", times * steps,
+                 env=ONE_THREAD)
+        after = box.bytes()
+        sent[times] = {host: after[host] - before[host] for host in after}
+    for host in forecast:
+        assert (sent[2][host] - sent[1][host]) / steps == pytest.approx(forecast[host], rel=0.05), host
