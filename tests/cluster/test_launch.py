@@ -1,0 +1,107 @@
+"""scripts/launch.sh: mpirun over machines without a scheduler, started again where that helps."""
+
+import os
+import signal
+import subprocess
+import textwrap
+
+import pytest
+
+from box import SCRIPT, until
+
+# As in test_jobs.py; a start is counted on disk.
+STAND_IN = textwrap.dedent(r"""
+    #!/bin/bash
+    start=$(cat $FOLDER/starts); start=${start:-1}
+    plan=($PLAN)
+    what=${plan[$start - 1]}
+    echo "rank $OMPI_COMM_WORLD_RANK of $OMPI_COMM_WORLD_SIZE on $(hostname), start $start: $what; $FG_INTERFACE $*"
+    if [ $what = save ]; then
+      trap 'echo saved; exit 75' USR1
+      touch $FOLDER/ready-$OMPI_COMM_WORLD_RANK
+      for ((i = 0; i < 600; ++i)); do sleep 0.1; done
+      exit 3
+    fi
+    # All ranks have read the count before the first one raises it.
+    touch $FOLDER/here-$start-$OMPI_COMM_WORLD_RANK
+    while [ $(ls $FOLDER/here-$start-* | wc -l) -lt $OMPI_COMM_WORLD_SIZE ]; do sleep 0.05; done
+    echo $((start + 1)) > $FOLDER/starts.$OMPI_COMM_WORLD_RANK
+    mv $FOLDER/starts.$OMPI_COMM_WORLD_RANK $FOLDER/starts
+    [ $what != kill ] || kill -9 $$
+    exit $what
+    """).lstrip()
+
+
+class Launch:
+    def __init__(self, root, folder):
+        self.root, self.folder = root, folder
+        (folder / "bin").mkdir()
+        (folder / "bin/fg-train").write_text(STAND_IN)
+        (folder / "bin/fg-train").chmod(0o755)
+        (folder / "starts").write_text("1")
+        self.words = [root / "scripts/launch.sh"]
+        self.environment = {"FOLDER": str(folder), "FG_BIN": str(folder / "bin"), "FG_PAUSE_S": "0",
+                            "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+
+    def __call__(self, plan, *words, **environment):
+        return subprocess.run([*map(str, self.words), *words], capture_output=True, text=True, timeout=60,
+                              env=os.environ | self.environment | {"PLAN": plan} | environment)
+
+
+@pytest.fixture
+def launch(root, mpirun, tmp_path):
+    return Launch(root, tmp_path)
+
+
+def test_a_saved_run_is_started_again(launch):
+    done = launch("75 0", "my.yaml", "--set", "a.b=c d")
+    assert done.returncode == 0, done.stderr
+    assert "start 1: 75;  my.yaml --set a.b=c d" in done.stdout and "start 2: 0;" in done.stdout
+    assert "saved before the end (75): starting again" in done.stderr
+
+
+def test_losses_in_a_row_have_an_end(launch):
+    done = launch("8 75 kill 8 0", "--restarts", "1", "my.yaml")
+    assert done.returncode == 8
+    assert "start 4" in done.stdout and "for the 2. time in a row: giving up" in done.stderr
+
+
+def test_other_codes_end_it(launch):
+    done = launch("2 0")
+    assert done.returncode == 2 and "start 2" not in done.stdout
+
+
+def test_asked_to_save_it_leaves_with_75(launch):
+    running = subprocess.Popen([str(word) for word in launch.words], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL,
+                               env=os.environ | launch.environment | {"PLAN": "save 0"})
+    until(lambda: (launch.folder / "ready-0").exists(), 30, "the run")
+    running.send_signal(signal.SIGUSR1)
+    assert running.wait(timeout=30) == 75
+
+
+@pytest.mark.parametrize("words, said", [
+    (["--hostfile"], "wants a value"), (["-np", "two"], "not 'two'"), (["--restarts", "-1"], "not '-1'"),
+    (["--hostfile", "/nowhere"], "cannot read the hostfile /nowhere")])
+def test_mistakes_are_said(launch, words, said):
+    done = launch("0", *words)
+    assert done.returncode == 2 and said in done.stderr
+
+
+def test_a_hostfile_names_machines_and_the_interface_goes_along(launch, box):
+    hostfile = launch.folder / "hosts.txt"
+    hostfile.write_text("# two machines\nh1 slots=2  # two GPUs\n\nh2\n")
+    done = box.call("run", "h1", *launch.words, "--hostfile", hostfile, "--interface", "10.9.0.0/24", "my.yaml",
+                    env=launch.environment | {"PLAN": "0", "OMPI_MCA_plm_rsh_agent": f"{SCRIPT} agent"})
+    assert sorted(done.stdout.splitlines()) == [
+        f"rank {rank} of 3 on {host}, start 1: 0; 10.9.0.0/24 my.yaml" for rank, host in enumerate(("h1", "h1", "h2"))]
+
+
+@pytest.mark.parametrize("name, ranks", [("two_boxes", 2), ("mixed", 3)])
+def test_the_hostfiles_that_come_along_are_read(launch, root, name, ranks, tmp_path):
+    # An mpirun that shows what it is given.
+    (tmp_path / "mpirun").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "mpirun").chmod(0o755)
+    done = launch("0", "--hostfile", root / f"configs/hostfiles/{name}.txt",
+                  PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert done.stdout.startswith(f"-np {ranks} --bind-to none --hostfile ")
