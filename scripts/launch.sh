@@ -23,7 +23,7 @@ hostfile=${FG_HOSTFILE-}
 interface=${FG_INTERFACE-}
 ranks=
 restarts=5
-pause=${FG_PAUSE_S:-10}  # between two starts: a host that fell over comes back
+pause=${FG_PAUSE_S:-30}  # seconds between two starts: a machine that fell over may come back
 
 say() { echo "launch: $*" >&2; }
 refuse() {
@@ -96,7 +96,7 @@ run() {
   return $code
 }
 
-lost=0
+lost=0  # in a row; 205 is mpirun that has lost a whole machine
 while true; do
   begin=$SECONDS
   run "$@"
@@ -107,7 +107,9 @@ while true; do
     75)
       lost=0
       say "saved before the end (75): starting again" ;;
-    8 | 137 | 139)
+    1 | 8 | 137 | 139 | 205)
+      # mpirun's 1: it does not reach a machine. If that was so from the start, somebody must look.
+      [ $code -ne 1 ] || [ $lost -gt 0 ] || exit 1
       lost=$((lost + 1))
       [ $lost -le "$restarts" ] || {
         say "a rank was lost ($code) for the $lost. time in a row: giving up"

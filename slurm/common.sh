@@ -51,7 +51,8 @@ fg_train() {
   fg_leave $code
 }
 
-# 75: saved before the end. 8: a rank was lost, as a survivor says; 137 and 139: as the launcher says.
+# 75: saved before the end. 8: a rank was lost, as a survivor says; 137 and 139: as the launcher says; 205: mpirun
+# has lost a whole machine.
 fg_leave() {
   local lost
   lost=$(fg_lost_so_far)
@@ -59,7 +60,7 @@ fg_leave() {
     75)
       [ -z "$lost" ] || fg_remember_lost 0
       fg_requeue "$1" "saved before the end" ;;
-    8 | 137 | 139)
+    8 | 137 | 139 | 205)
       lost=$((${lost:-0} + 1))
       [ "$lost" -le "${FG_MAX_LOST:-5}" ] || {
         fg_say "code $1, a rank was lost for the $lost. time in a row: not queued again"

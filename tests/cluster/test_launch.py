@@ -61,8 +61,8 @@ def test_a_saved_run_is_started_again(launch):
 
 
 def test_losses_in_a_row_have_an_end(launch):
-    done = launch("8 75 kill 8 0", "--restarts", "1", "my.yaml")
-    assert done.returncode == 8
+    done = launch("8 75 205 1 0", "--restarts", "1", "my.yaml")
+    assert done.returncode == 1
     assert "start 4" in done.stdout and "for the 2. time in a row: giving up" in done.stderr
 
 
