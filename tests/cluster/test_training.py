@@ -91,6 +91,31 @@ def test_a_job_that_loses_a_rank_is_queued_again_from_its_last_checkpoint(job, u
     assert "a rank was lost: queued again" in job.log(number)
 
 
+def test_nodes_with_disks_and_paths_of_their_own_save_and_go_on(box, programs, root, chat_model, tmp_path, undisturbed,
+                                                                few_chats):
+    """docs/multinode.md: different words on different hosts, --save-on-each-node, and the pieces joined."""
+    def words(host, steps):
+        own = box.folder / "local" / host
+        box.call("run", host, "sh", "-c", f"mkdir -p {own} && cp -rn {chat_model} {few_chats} {own}")
+        return ["-np", "1", "--host", host, programs / "fg-train", root / "configs/quickstart.yaml",
+                "-M", own / chat_model.name, "--output-dir", own / "run", "--save-on-each-node",
+                *sets(*SETTINGS, *PIPELINE, f"data.path={own / few_chats.name}", f"data.cache={own / 'cache'}",
+                      f"train.max_steps={steps}")]
+
+    for steps in (STEPS // 2, STEPS):
+        done = box.call("mpirun", *words("h1", steps), ":", *words("h2", steps), env=ONE_THREAD)
+    assert f"resumed from {box.folder}/local/h1/run/checkpoints/checkpoint-{STEPS // 2}" in done.stderr
+    pieces = []
+    for host, rank in (("h1", 0), ("h2", 1)):
+        pieces.append(tmp_path / host)
+        box.call("run", host, "cp", "-r", box.folder / "local" / host / "run", pieces[-1])
+        held = sorted(each.name for each in (pieces[-1] / f"checkpoints/checkpoint-{STEPS}").glob("*.h5"))
+        assert held == [f"model-r0000{rank}.h5", f"optim-r0000{rank}.h5"]
+    assert losses(pieces[0]) == undisturbed
+    subprocess.run([programs / "fg-finalize", *pieces, tmp_path / "joined"], check=True, capture_output=True)
+    assert (tmp_path / "joined/config.json").exists()
+
+
 FORECAST = re.compile(r"bytes on the wire a step: rank 0 -> 1: ([\d,]+), rank 1 -> 0: ([\d,]+)")
 
 

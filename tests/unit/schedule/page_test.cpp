@@ -17,7 +17,7 @@
 #include "plans.hpp"
 
 // What people and other builds read: golden plans, and the drawings and tables of
-// docs/schedules.md. FG_UPDATE_GOLDEN=1 writes both anew.
+// docs/schedules.md and docs/multinode.md. FG_UPDATE_GOLDEN=1 writes them anew.
 namespace {
 
 using namespace fg::schedule;
@@ -175,18 +175,58 @@ std::string networks() {
   return text;
 }
 
+constexpr double wires[] = {1e9, 2.5e9, 10e9};
+
+/// Pipelines of one GPU a machine, without and with more microbatches in flight.
+std::string pipelines() {
+  const std::vector<Setting> settings = {{"2 x 3090", 0.65 * 71e12, {0, 1}},
+                                         {"4 x 3090", 0.65 * 71e12, {0, 1, 2, 3}},
+                                         {"2 x 4090", 0.65 * 165e12, {0, 1}},
+                                         {"4 x 4090", 0.65 * 165e12, {0, 1, 2, 3}},
+                                         {"2 x H200", 0.55 * 989e12, {0, 1}}};
+  std::string text =
+      "| machines | `extra_warmup` | 1 GbE | 2.5 GbE | 10 GbE |\n|---|---|---|---|---|\n";
+  for (const Setting& setting : settings)
+    for (const int extra : {0, 2}) {
+      text += "| " + std::string(setting.name) + " | " + std::to_string(extra) + " |";
+      const double tokens = 8.0 * static_cast<double>(setting.nodes.size()) * 2048;
+      for (const double wire : wires) {
+        const Forecast step = on_network(Kind::one_forward_one_backward, extra, setting, wire);
+        text += " " + fixed(tokens / step.makespan, 0) + " (" + fixed(step.efficiency, 2) + ") |";
+      }
+      text += "\n";
+    }
+  return text;
+}
+
+/// Seconds that the gradients of a step are on each machine's wire, two bytes a parameter.
+std::string copies() {
+  std::string text =
+      "| model | machines | 1 GbE | 2.5 GbE | 10 GbE |\n|---|---|---|---|---|\n";
+  for (const auto& [name, parameters] :
+       {std::pair{"Llama-3.2-1B", 1.2358e9}, {"Llama-2-7B", 6.7384e9}})
+    for (const double machines : {2.0, 4.0, 8.0}) {
+      text += "| " + std::string(name) + " | " + fixed(machines, 0) + " |";
+      const double bytes = 2 * parameters * 2 * (machines - 1) / machines;
+      for (const double wire : wires) text += " " + fixed(bytes / payload_rate(wire), 1) + " s |";
+      text += "\n";
+    }
+  return text;
+}
+
 /// The page has this text between its two marks.
-void expect_block(const std::string& name, const std::string& text) {
+void expect_block(const std::string& name, const std::string& text,
+                  const char* file = FG_SCHEDULES_PAGE) {
   const std::string begin = "<!-- begin " + name + " -->\n";
   const std::string end = "<!-- end " + name + " -->\n";
-  std::string page = read(FG_SCHEDULES_PAGE);
+  std::string page = read(file);
   const std::size_t from = page.find(begin);
   const std::size_t to = page.find(end);
   ASSERT_NE(from, std::string::npos) << name;
   ASSERT_NE(to, std::string::npos) << name;
   const std::size_t first = from + begin.size();
-  if (updating()) write(FG_SCHEDULES_PAGE, page.replace(first, to - first, text));
-  EXPECT_EQ(read(FG_SCHEDULES_PAGE).substr(first, text.size()), text) << name;
+  if (updating()) write(file, page.replace(first, to - first, text));
+  EXPECT_EQ(read(file).substr(first, text.size()), text) << name;
 }
 
 TEST(SchedulesPage, ShowsWhatThePrinterPrints) {
@@ -198,6 +238,11 @@ TEST(SchedulesPage, ShowsWhatThePrinterPrints) {
 TEST(SchedulesPage, ShowsWhatTheSimulatorSays) {
   expect_block("summary", summary());
   expect_block("networks", networks());
+}
+
+TEST(MultinodePage, ShowsWhatANetworkCarries) {
+  expect_block("pipelines", pipelines(), FG_MULTINODE_PAGE);
+  expect_block("copies", copies(), FG_MULTINODE_PAGE);
 }
 
 // One Gigabit wire carries 14,355 tokens a second of Llama-2-7B one way.
