@@ -201,8 +201,7 @@ std::string pipelines() {
 
 /// Seconds that the gradients of a step are on each machine's wire, two bytes a parameter.
 std::string copies() {
-  std::string text =
-      "| model | machines | 1 GbE | 2.5 GbE | 10 GbE |\n|---|---|---|---|---|\n";
+  std::string text = "| model | machines | 1 GbE | 2.5 GbE | 10 GbE |\n|---|---|---|---|---|\n";
   for (const auto& [name, parameters] :
        {std::pair{"Llama-3.2-1B", 1.2358e9}, {"Llama-2-7B", 6.7384e9}})
     for (const double machines : {2.0, 4.0, 8.0}) {
