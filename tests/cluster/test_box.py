@@ -105,9 +105,10 @@ def test_the_wire_has_its_rate_and_counts_whole_frames(new_box):
 
 
 def test_hosts_have_names_and_disks_of_their_own(new_box):
-    new_box.call("up", "--no-slurm")
-    for host in ("h1", "h2"):
-        assert new_box.call("run", host, "hostname").stdout == host + "\n"
+    new_box.call("up", "--no-slurm", "--gpu-each")
+    for number, host in enumerate(("h1", "h2")):
+        shown = new_box.call("run", host, "sh", "-c", "hostname; echo $CUDA_VISIBLE_DEVICES $FG_INTERFACE").stdout
+        assert shown == f"{host}\n{number} 10.9.0.0/24\n"
         new_box.call("run", host, "sh", "-c", "hostname > $FG_BOX/local/name")
     for host in ("h1", "h2"):
         assert new_box.call("run", host, "cat", new_box.folder / "local/name").stdout == host + "\n"
