@@ -136,7 +136,9 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
       ranks = std::max(wanted, ranks);
     settings = train::settings_of(loaded, ranks);
     settings.world = train::world_of(session, place, static_cast<int>(ranks));
-    settings.data.train.threads = static_cast<unsigned>(place.threads.count);
+    // One rank of a machine tokenises while the others wait for it.
+    settings.data.train.threads =
+        static_cast<unsigned>(place.threads.count * place.placement.local_ranks);
     if (settings.data.evaluation) settings.data.evaluation->threads = settings.data.train.threads;
     settings.device = device::choose_device(line.devices, place.placement.local_rank);
     if (line.ask == train::Ask::train) open_run_log(arguments, session, settings);

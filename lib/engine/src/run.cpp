@@ -169,7 +169,7 @@ void Run::load_model() {
 }
 
 TrainerState Run::restore(const checkpoint::Choice& choice) {
-  checkpoint::Reader reader(choice);
+  checkpoint::Reader reader = checkpoint::open(session_, choice);
   check_identity(settings_, plan_, reader.trainer(), choice.folder);
   if (settings_.checkpoint.each_node && session_.size() > 1) {
     comm::Options options;
