@@ -27,6 +27,8 @@ public:
 
   std::unique_ptr<Transfer> begin(const at::Tensor& values, const Waiting& waiting);
   bool are_under_way() const;
+  /// After end(): something was given up.
+  bool has_failed() const noexcept { return has_failed_; }
   /// Gives up what is under way and ends the thread.
   void end() noexcept;
 

@@ -107,7 +107,9 @@ MpiTransport::MpiTransport(MPI_Comm group, std::vector<int> world_ranks, std::in
 
 MpiTransport::~MpiTransport() {
   sums_.end();
-  MPI_Comm_free(&group_);
+  // What was given up half sent may still arrive: it must not reach a group that is given the same
+  // number.
+  if (!sums_.has_failed()) MPI_Comm_free(&group_);
 }
 
 void MpiTransport::check_free(const Waiting& waiting) const {
