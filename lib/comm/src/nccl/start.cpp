@@ -13,6 +13,7 @@
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
 #include <fg/device/cuda_call.hpp>
+#include <fg/session/pulse.hpp>
 
 #include "call.hpp"
 
@@ -64,16 +65,18 @@ ncclComm_t start_nccl(const Start& start, const c10::cuda::CUDAStream& stream,
   std::future<ncclComm_t> made = task.get_future();
   std::thread(std::move(task)).detach();
   const Shared& shared = waiting.shared();
+  std::vector<int> peers = waiting.operation().peers;
+  std::erase(peers, shared.world_rank);
+  session::LongWait wait("the start of NCCL");
   const auto begin = std::chrono::steady_clock::now();
   while (made.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
     const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - begin;
     if (waited.count() > shared.timeout_s) {
       const Operation operation{"the start of NCCL", "", 0, {}, std::nullopt};
-      std::vector<int> peers = waiting.operation().peers;
-      std::erase(peers, shared.world_rank);
       fail(ExitCode::hang, waited_too_long(operation, shared.world_rank, waited.count(), peers));
     }
     if (shared.options.while_waiting) shared.options.while_waiting();
+    wait.note(waited.count(), [&] { return peers; });
   }
   return made.get();
 }
