@@ -60,8 +60,9 @@ void Waiting::until_done(Transfer& transfer) const {
 
 void Waiting::until_done(std::span<Transfer* const> transfers) const {
   std::size_t moved = 0;
-  auto last_move = Clock::now();
-  auto last_check = last_move;
+  const auto begin = Clock::now();
+  auto last_move = begin;
+  auto last_check = begin;
   session::LongWait wait(operation_.name);
   while (true) {
     bool is_done = true;
@@ -70,7 +71,11 @@ void Waiting::until_done(std::span<Transfer* const> transfers) const {
       is_done = transfer->advance() && is_done;
       moved_now += transfer->moved();
     }
-    if (is_done) return;
+    if (is_done) {
+      if (is_given_up_ == nullptr)
+        shared_.waited_s += std::chrono::duration<double>(Clock::now() - begin).count();
+      return;
+    }
     const auto now = Clock::now();
     if (moved_now != moved) last_move = now;
     moved = moved_now;

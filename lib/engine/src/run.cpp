@@ -324,7 +324,8 @@ RunEnd Run::run_steps() {
       .roll_back = [&] { return roll_back(); },
       .sample = [&](std::uint64_t step) { sample(step, journal); },
       .requests = [&] { return requests(); },
-      .gather = [&](double mine) { return gather(mine); }};
+      .gather = [&](double mine) { return gather(mine); },
+      .waited = [&] { return ranks_ ? ranks_->waited_seconds() : 0.0; }};
   Trainer trainer({.config = plan_.config,
                    .device = settings_.device,
                    .runner = *runner_,

@@ -11,6 +11,7 @@
 #include <fg/base/failpoint.hpp>
 #include <fg/device/memory.hpp>
 #include <fg/engine/flops.hpp>
+#include <fg/engine/pace.hpp>
 #include <fg/engine/process_memory.hpp>
 #include <fg/engine/trainer.hpp>
 #include <fg/log/log.hpp>
@@ -189,10 +190,21 @@ void Trainer::write_record() {
                        log::seconds_left(static_cast<std::int64_t>(run_steps_), run_seconds_,
                                          static_cast<std::int64_t>(settings_.total_steps) -
                                              static_cast<std::int64_t>(state_.step)));
+  report_pace();
   waited_ = waited;
   seconds_ = 0;
   timed_ = {};
   state_.interval = {};
+}
+
+void Trainer::report_pace() {
+  // On a GPU the waiting is the GPU's, and the host does not see it.
+  if (parts_.device.is_cuda()) return;
+  const double waited = parts_.hooks.waited();
+  const double own = seconds_ - (waited - std::exchange(waited_for_ranks_, waited));
+  const std::string line =
+      describe_straggler(parts_.hooks.gather(own / static_cast<double>(state_.interval.steps)));
+  if (!line.empty()) log::info(line);
 }
 
 Evaluation Trainer::losses_of_evaluation() {

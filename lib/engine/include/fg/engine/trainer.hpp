@@ -65,6 +65,8 @@ struct TrainerHooks {
   std::function<Requests()> requests;
   /// This rank's bytes to rank 0, which gets those of all ranks.
   std::function<std::vector<double>(double)> gather;
+  /// What this rank has waited for others so far, in seconds.
+  std::function<double()> waited;
 };
 
 /// How a run came to its end.
@@ -129,6 +131,8 @@ private:
   bool must_land() const;
   void poll();
   void write_record();
+  /// Collective. Names a rank that the others wait for.
+  void report_pace();
   Evaluation losses_of_evaluation();
   /// True where the run has waited long enough for a gain.
   bool evaluate();
@@ -154,6 +158,7 @@ private:
   double run_seconds_ = 0;       // and since this process began
   std::uint64_t run_steps_ = 0;  // steps of this process
   double waited_ = 0;            // of the feed, at the last line
+  double waited_for_ranks_ = 0;  // at the last line
 };
 
 }  // namespace fg::engine
