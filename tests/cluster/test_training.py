@@ -121,7 +121,7 @@ FORECAST = re.compile(r"bytes on the wire a step: rank 0 -> 1: ([\d,]+), rank 1 
 def test_the_wire_carries_the_bytes_that_the_plan_forecasts(box, programs, root, chat_model, tmp_path):
     # Rows enough that no step within these is an epoch's last, which has fewer.
     settings = [f"data.path={DATA / 'train.jsonl'}", f"data.cache={tmp_path / 'cache'}", *SETTINGS, *PIPELINE,
-                "train.seq_len=512", "train.global_batch_size=4", "checkpoint.save_strategy=no"]
+                "train.seq_len=512", "train.global_batch_size=8", "checkpoint.save_strategy=no"]
     words = [programs / "fg-train", root / "configs/quickstart.yaml", "-M", chat_model, *sets(*settings)]
     plan = subprocess.run([str(word) for word in [*words, "--output-dir", tmp_path / "plan", "--plan"]],
                           capture_output=True, text=True, check=True, env=os.environ | ONE_THREAD).stdout
@@ -129,7 +129,7 @@ def test_the_wire_carries_the_bytes_that_the_plan_forecasts(box, programs, root,
     assert found, plan
     forecast = {host: int(count.replace(",", "")) for host, count in zip(("h1", "h2"), found.groups(), strict=True)}
 
-    steps, sent = 4, {}
+    steps, sent = 6, {}
     for times in (1, 2):
         before = box.bytes()
         box.call("mpirun", "-np", "2", *words, "--output-dir", tmp_path / f"run{times}", "--max-steps", times * steps,
