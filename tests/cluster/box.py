@@ -24,7 +24,7 @@ class Box:
 
     def call(self, *words, check=True, env=None, **how):
         """One command of the script -> CompletedProcess."""
-        how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "timeout": 120,
+        how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "timeout": 300,
                "stdin": subprocess.DEVNULL} | how
         done = subprocess.run([SCRIPT, *map(str, words)], env=self.environment(env), **how)
         assert not check or done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
@@ -100,7 +100,7 @@ class Box:
         text = self.call("scontrol", "-o", "show", "job", number).stdout
         return dict(re.findall(r"(\w+)=(\S*)", text))
 
-    def wait_for(self, number, states=("COMPLETED", "FAILED", "CANCELLED", "NODE_FAIL"), seconds=60):
+    def wait_for(self, number, states=("COMPLETED", "FAILED", "CANCELLED", "NODE_FAIL"), seconds=180):
         """Until the job is in one of these states -> what scontrol knows of it."""
         def there():
             job = self.job(number)

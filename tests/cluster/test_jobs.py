@@ -46,7 +46,7 @@ class Jobs:
 
     def wait_ready(self, job, ranks=1):
         files = [self.folder / f"ready-{job}-{rank}" for rank in range(ranks)]
-        until(lambda: all(file.exists() for file in files), 60, f"{files}")
+        until(lambda: all(file.exists() for file in files), 120, f"{files}")
 
     def ask_to_save(self, job):
         """What --signal=B:USR1@… does before the time is up: the script alone gets the signal."""

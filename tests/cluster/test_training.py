@@ -41,7 +41,7 @@ class Job:
     def wait_for_step(self, step):
         def reached():
             return (self.run / "metrics.jsonl").exists() and max(losses(self.run), default=0) >= step
-        until(reached, 60, f"step {step}")
+        until(reached, 120, f"step {step}")
 
     def log(self, number):
         return (self.folder / f"samantha-pp-{number}.log").read_text()
@@ -63,7 +63,7 @@ def undisturbed(programs, root, chat_model, few_chats, tmp_path_factory):
 
 
 def assert_ended_undisturbed(job, number, undisturbed):
-    state = job.box.wait_for(number, seconds=120)
+    state = job.box.wait_for(number)
     assert (state["JobState"], state["Restarts"]) == ("COMPLETED", "1"), job.log(number)
     assert losses(job.run) == undisturbed
     assert (job.run / f"checkpoints/checkpoint-{STEPS}").is_dir()
