@@ -19,8 +19,8 @@ GONE_S = 5
 SETTINGS = ["train.epochs=9", "train.global_batch_size=3", "train.microbatch_size=1",
             "model.dtype=bfloat16", "optimizer.type=adamw8bit", "optimizer.stochastic_rounding=true",
             "optimizer.lr=1e-2", "optimizer.clip_norm=0.5", "data.pack=false", "checkpoint.keep=100",
-            "checkpoint.every=2", "eval.every=2", "eval.steps=4", f"train.max_steps={STEPS}",
-            "train.seq_len=56", "log.every=1"]
+            "checkpoint.every=2", "checkpoint.keep_best=false", "eval.every=2", "eval.steps=4",
+            f"train.max_steps={STEPS}", "train.seq_len=56", "log.every=1"]
 PIPELINE, REPLICAS = ("1f1b", 3), ("ddp", 3)
 
 
