@@ -136,6 +136,7 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
       ranks = std::max(wanted, ranks);
     settings = train::settings_of(loaded, ranks);
     settings.world = train::world_of(session, place, static_cast<int>(ranks));
+    settings.world.has_simulated_wire = settings.comm.simulated_bytes_per_second > 0;
     // One rank of a machine tokenises while the others wait for it.
     settings.data.train.threads =
         static_cast<unsigned>(place.threads.count * place.placement.local_ranks);

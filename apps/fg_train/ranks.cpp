@@ -63,7 +63,9 @@ Place find_place(session::Session& session) {
 }
 
 engine::World world_of(const session::Session& session, const Place& place, int ranks) {
-  engine::World world{.rank = session.rank(), .ranks = ranks, .node_of_rank = {}, .rank_speed = {}};
+  engine::World world;
+  world.rank = session.rank();
+  world.ranks = ranks;
   if (ranks == session.size()) world.node_of_rank = place.placement.node_of_rank;
   return world;
 }

@@ -84,6 +84,12 @@ std::vector<params::Part> Arrangement::parts_of(int of_rank) const {
   return parts;
 }
 
+bool Arrangement::are_near(int rank_a, int rank_b) const {
+  if (node_of_rank.empty()) return false;
+  return node_of_rank[static_cast<std::size_t>(rank_a)] ==
+         node_of_rank[static_cast<std::size_t>(rank_b)];
+}
+
 schedule::Plan Arrangement::plan(int microbatches, schedule::UpdateTime updates) const {
   schedule::Plan plan = schedule::with_transfers(schedule::build({.kind = schedule,
                                                                   .ranks = ranks,
@@ -141,6 +147,7 @@ Arrangement arrange(const ParallelSettings& settings, const World& world,
   result.rank = world.rank;
   result.ranks = world.ranks;
   result.tied = config.tied;
+  if (!world.has_simulated_wire) result.node_of_rank = world.node_of_rank;
   if (result.trainer != TrainerKind::pipeline) return result;
   result.schedule = settings.schedule;
   const schedule::Request request{.kind = settings.schedule,

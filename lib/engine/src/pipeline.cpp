@@ -111,6 +111,11 @@ Pipeline::Pipeline(model::Model& model, Updater& updater, const Arrangement& arr
 
 Pipeline::~Pipeline() = default;
 
+comm::Traffic Pipeline::traffic_between(int from, int to) const {
+  // Over a wire a receive must be there before its message.
+  return arrangement_.are_near(from, to) ? comm::Traffic::near_messages : comm::Traffic::messages;
+}
+
 void Pipeline::connect(comm::Communicator& ranks) {
   const int me = arrangement_.rank;
   for (int stage = 0; stage + 1 < arrangement_.stages(); ++stage) {
@@ -118,7 +123,7 @@ void Pipeline::connect(comm::Communicator& ranks) {
     const int there = arrangement_.rank_of_stage[static_cast<std::size_t>(stage) + 1];
     for (const auto& [from, to] : {std::pair(here, there), std::pair(there, here)}) {
       if (here == there || (from != me && to != me) || channels_.contains({from, to})) continue;
-      channels_[{from, to}] = ranks.group({from, to}, comm::Traffic::messages);
+      channels_[{from, to}] = ranks.group({from, to}, traffic_between(from, to));
     }
   }
   const int last = arrangement_.rank_of_stage.back();

@@ -28,6 +28,7 @@ private:
   using Channel = std::unique_ptr<comm::Communicator>;
 
   void connect(comm::Communicator& ranks);
+  comm::Traffic traffic_between(int from, int to) const;
   const schedule::Plan& plan_of(std::size_t microbatches);
   void follow(const schedule::Program& program, Walk& walk);
   void do_action(const schedule::Program& program, std::size_t place, Walk& walk);

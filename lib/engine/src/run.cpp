@@ -204,6 +204,7 @@ void Run::write_run_files() {
 
 void Run::save(const TrainerState& state, std::optional<double> eval_loss) {
   const Section section(session_, ranks_.get(), "save", patience_for(settings_, plan_));
+  if (ranks_) ranks_->poll();  // throws where a GPU has computed on without its peers
   checkpoint::SaveRequest request;
   request.folder = checkpoint::checkpoints_in(settings_.output);
   request.step = state.step;

@@ -24,8 +24,9 @@ std::string to_string(TrainerKind kind);
 struct World {
   int rank = 0;
   int ranks = 1;
-  std::vector<int> node_of_rank;   // empty: all on one machine
-  std::vector<double> rank_speed;  // relative; empty: all alike
+  std::vector<int> node_of_rank;    // empty: all on one machine
+  bool has_simulated_wire = false;  // between any two ranks
+  std::vector<double> rank_speed;   // relative; empty: all alike
 };
 
 struct ParallelSettings {
@@ -54,7 +55,8 @@ struct Arrangement {
   std::vector<int> rank_of_stage;
   schedule::Split split;
   std::vector<int> extra_warmup;
-  bool tied = false;  // the model's embedding is its head
+  bool tied = false;              // the model's embedding is its head
+  std::vector<int> node_of_rank;  // empty: as if each had a machine of its own
 
   int stages() const { return static_cast<int>(rank_of_stage.size()); }
   /// In their order; the parts of the model that the rank's process holds are in the same order.
@@ -62,6 +64,8 @@ struct Arrangement {
   std::vector<params::Part> parts_of(int of_rank) const;
   /// True where two ranks have a copy of the tied weight each.
   bool tied_ends_cross() const { return tied && stages() > 1 && rank_of_stage.back() != 0; }
+  /// True where no wire lies between two ranks.
+  bool are_near(int rank_a, int rank_b) const;
   /// The order of one step of so many microbatches, on all ranks.
   schedule::Plan plan(int microbatches, schedule::UpdateTime updates) const;
   /// In a step of so many microbatches. {1, 0} unless this is a pipeline.
