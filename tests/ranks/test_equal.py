@@ -68,6 +68,15 @@ def test_a_split_by_hand_changes_no_bit(job, one_process, tmp_path):
     assert_same_bits(tmp_path / "run", one_process(model, *COMMON, *settings))
 
 
+def test_more_microbatches_on_their_way_between_machines_change_no_bit(job, one_process, tmp_path):
+    model, *settings = CASES["packed"]
+    done = job(("1f1b", 2), model, tmp_path / "run", *COMMON, *settings, "parallel.extra_warmup=2",
+               on_rank=(1, "FG_NODE=another"))
+
+    assert "2 more microbatches on their way from rank 0 to rank 1" in done.stderr
+    assert_same_bits(tmp_path / "run", one_process(model, *COMMON, *settings))
+
+
 # Sums in another order: equal to rounding.
 CLOSE = ["train.epochs=100", "train.max_steps=20", "train.global_batch_size=6", "eval.every=10",
          "optimizer.clip_norm=0.5", "optimizer.lr=1e-3"]

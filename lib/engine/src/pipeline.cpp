@@ -16,11 +16,6 @@ namespace {
 using schedule::Action;
 using schedule::Op;
 
-/// Where a tensor of a tied model's stage lies: true for the embedding, which is also the head.
-bool is_tied_end(const params::FusedTensor& fused) {
-  return fused.role == params::Role::embedding;
-}
-
 bool holds(const params::Part& part, const params::FusedTensor& fused) {
   switch (fused.role) {
     case params::Role::embedding:
@@ -100,7 +95,7 @@ Pipeline::Pipeline(model::Model& model, Updater& updater, const Arrangement& arr
   tensors_of_part_.resize(model_.parts().size());
   for (std::size_t index = 0; index < layout.logical.size(); ++index) {
     const params::FusedTensor& fused = layout.fused[layout.logical[index].fused];
-    if (arrangement_.tied && is_tied_end(fused)) {
+    if (arrangement_.tied && fused.role == params::Role::embedding) {
       tied_tensor_ = index;
       continue;
     }
@@ -145,11 +140,9 @@ void Pipeline::forward(const Action& action, Walk& walk) {
   Walk::Cell& cell = walk.cell(action.stage, action.microbatch);
   const std::size_t part = walk.part_of(action.stage);
   cell.input_comes.wait();
-  const int batch_of =
-      fault_planted("engine.stale_documents") && action.microbatch > 0 && action.stage > 0
-          ? action.microbatch - 1
-          : action.microbatch;
-  const model::Batch& batch = walk.batch(model_, batch_of);
+  static const bool is_stale = fault_planted("engine.stale_documents");
+  const bool is_late = is_stale && action.microbatch > 0 && action.stage > 0;
+  const model::Batch& batch = walk.batch(model_, action.microbatch - (is_late ? 1 : 0));
   const at::Tensor input = std::exchange(cell.input, at::Tensor());
   at::Tensor output;
   if (walk.task != nullptr) {

@@ -90,11 +90,14 @@ std::string ranks_text(const RunPlan& plan) {
                      std::string(schedule::to_string(ranks.schedule)) + "; layers of each stage:";
   for (int stage = 0; stage < ranks.stages(); ++stage)
     text += " " + std::to_string(ranks.split.layers(stage));
-  return text + ", on ranks" + [&] {
-    std::string list;
-    for (const int rank : ranks.rank_of_stage) list += " " + std::to_string(rank);
-    return list;
-  }();
+  text += ", on ranks";
+  for (const int rank : ranks.rank_of_stage) text += " " + std::to_string(rank);
+  for (std::size_t rank = 0; rank < ranks.extra_warmup.size(); ++rank)
+    if (ranks.extra_warmup[rank] > 0)
+      text += "\n" + std::to_string(ranks.extra_warmup[rank]) +
+              " more microbatches on their way from rank " + std::to_string(rank) + " to rank " +
+              std::to_string(rank + 1);
+  return text;
 }
 
 /// Of the rank that needs most.

@@ -1,0 +1,47 @@
+"""scripts/bench_ranks.py: what it measures and the bounds it holds figures against."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from train_fixtures import ONE_THREAD
+
+
+@pytest.fixture(scope="module")
+def bench_ranks(root):
+    sys.path.insert(0, str(root / "scripts"))
+    import bench_ranks as module
+    yield module
+    sys.path.remove(str(root / "scripts"))
+
+
+def test_one_rank_and_several_are_measured_in_turns(root, programs, chat_model, tmp_path):
+    done = subprocess.run(
+        [sys.executable, root / "scripts/bench_ranks.py", chat_model, "--bin", programs, "--setups", "1f1b", "ddp",
+         "--rows", "2", "--length", "64", "--steps", "4", "--json", tmp_path / "figures.json"],
+        capture_output=True, text=True, timeout=300, env=os.environ | ONE_THREAD)
+    assert done.returncode == 0, done.stderr
+    one, pipeline, ddp = json.loads((tmp_path / "figures.json").read_text())
+    assert [row["setup"] for row in (one, pipeline, ddp)] == ["one", "1f1b", "ddp"]
+    assert one["ratio"] == 1 and "bound" not in one and "bound" not in ddp
+    assert ddp["ratio"] == pytest.approx(ddp["tokens_per_second"] / one["tokens_per_second"])
+    # Two microbatches on two ranks: a third of the time is a bubble.
+    assert pipeline["bound"] == pytest.approx(2 * one["tokens_per_second"] * 2 / 3)
+    assert len(done.stdout.splitlines()) == 4
+
+
+def test_a_set_up_that_fails_is_named(root, programs, chat_model):
+    done = subprocess.run(
+        [sys.executable, root / "scripts/bench_ranks.py", chat_model, "--bin", programs, "--setups", "zbv", "--rows",
+         "2", "--length", "64", "--steps", "4"],
+        capture_output=True, text=True, timeout=300, env=os.environ | ONE_THREAD)
+    assert done.returncode != 0 and "zbv ended with 2" in done.stderr  # two layers are too few for four stages
+
+
+def test_a_gigabit_wire_bounds_7b_where_the_arithmetic_says(bench_ranks):
+    assert bench_ranks.wire_bound({"hidden_size": 4096}, "1gbit") == pytest.approx(14_365, rel=2e-3)
+    assert bench_ranks.textbook("1f1b", 2, 16) == pytest.approx(0.941, abs=5e-4)
+    assert bench_ranks.textbook("zbv", 2, 16) == pytest.approx(0.980, abs=5e-4)
