@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <fg/base/failpoint.hpp>
 #include <fg/base/version.hpp>
 #include <fg/comm/nccl.hpp>
 #include <fg/device/device.hpp>
@@ -44,7 +45,9 @@ std::vector<double> speeds(session::Session& session, at::Device device) {
 }
 
 std::vector<session::Fact> facts_of(const engine::RunSettings& settings) {
-  std::vector<session::Fact> facts{{"fg", std::string(version()) + " " + std::string(commit())},
+  static const bool is_other = fault_planted("train.other_version");
+  const std::string release = is_other ? "0.0.0" : std::string(version());
+  std::vector<session::Fact> facts{{"fg", release + " " + std::string(commit())},
                                    {"LibTorch", ops::tensor_library()},
                                    {"MPI", session::mpi_library()},
                                    {"NCCL", comm::nccl_version()},

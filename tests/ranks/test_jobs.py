@@ -235,6 +235,14 @@ def test_a_configuration_that_differs_on_one_rank_is_named(more, named, begin):
     assert checkpoints(job) == []
 
 
+def test_another_version_of_the_program_on_one_rank_is_named(begin):
+    job = begin(PIPELINE, on_rank=(2, "FG_PLANT=train.other_version"))
+
+    assert job.end()[0] == 9, job.text()
+    assert "fg: " in job.text() and "0.0.0" in job.text() and "rank 2" in job.text()
+    assert checkpoints(job) == []
+
+
 def test_a_tokenizer_that_differs_on_one_rank_is_named(begin, models, tmp_path):
     other = tmp_path / "tokenizer"
     other.mkdir()
