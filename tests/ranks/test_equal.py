@@ -68,6 +68,14 @@ def test_a_split_by_hand_changes_no_bit(job, one_process, tmp_path):
     assert_same_bits(tmp_path / "run", one_process(model, *COMMON, *settings))
 
 
+@pytest.mark.parametrize("trainer", ["ddp", "zbv"])
+def test_one_rank_trains_under_every_trainers_name(trainer, job, one_process, tmp_path):
+    model, *settings = CASES["packed"]
+    job((trainer, 1), model, tmp_path / "run", *COMMON, *settings)
+
+    assert_same_bits(tmp_path / "run", one_process(model, *COMMON, *settings))
+
+
 def test_more_microbatches_on_their_way_between_machines_change_no_bit(job, one_process, tmp_path):
     model, *settings = CASES["packed"]
     done = job(("1f1b", 2), model, tmp_path / "run", *COMMON, *settings, "parallel.extra_warmup=2",

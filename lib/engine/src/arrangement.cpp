@@ -13,8 +13,9 @@ std::string number_of_ranks(int ranks) {
 }
 
 TrainerKind kind_of(const ParallelSettings& settings, const World& world, bool fits_one_device) {
+  const bool asks_for_more = settings.pipeline.value_or(1) * settings.data.value_or(1) > 1;
+  if (world.ranks == 1 && !asks_for_more) return TrainerKind::basic;  // whatever it is called
   if (settings.trainer) return *settings.trainer;
-  if (world.ranks == 1) return TrainerKind::basic;
   if (settings.pipeline.value_or(1) > 1) return TrainerKind::pipeline;
   if (settings.data.value_or(1) > 1) return TrainerKind::ddp;
   return fits_one_device ? TrainerKind::ddp : TrainerKind::pipeline;

@@ -25,6 +25,8 @@ double scale_of(const StepTask& task, const model::Batch& batch) {
 WholeModel::WholeModel(model::Model& model, Updater& updater, const Arrangement& arrangement,
                        comm::Communicator* replicas)
     : model_(model), updater_(updater), arrangement_(arrangement), replicas_(replicas) {
+  // Updates on call come as the sums over replicas do.
+  FG_CHECK(replicas_ != nullptr || updater_.time() != UpdateTime::on_call);
   if (replicas_ == nullptr) return;
   FG_CHECK(updater_.time() != UpdateTime::in_backward);
   reducer_.emplace(updater_.gradients(), model_.parameters().layout(), *replicas_);
