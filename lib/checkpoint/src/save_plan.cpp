@@ -102,10 +102,9 @@ std::string node_name(const std::string& given) {
 
 Json tell_all(session::Session& session, const Json& own) {
   std::string all = "[";
-  for (const std::string& text : session.gather(own.dump()))
+  for (const std::string& text : session.gather_to_all(own.dump()))
     all += (all.size() > 1 ? ",\n" : "\n") + text;
-  return parse_json(session.broadcast(all + "]"), "what the ranks told", told_limits,
-                    ExitCode::bug);
+  return parse_json(all + "]", "what the ranks told", told_limits, ExitCode::bug);
 }
 
 FolderGroup folder_group(session::Session& session, bool each_node, const std::string& node) {

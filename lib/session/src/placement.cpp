@@ -72,9 +72,8 @@ Placement place_ranks(const std::vector<std::string>& names, const std::vector<s
 }
 
 Placement find_placement(Session& session) {
-  const auto told = session.gather(pack({host_name(), node_id()}));
   std::vector<std::string> names, ids;
-  for (const std::string& each : unpack(session.broadcast(pack(told)))) {
+  for (const std::string& each : session.gather_to_all(pack({host_name(), node_id()}))) {
     const auto both = unpack(each);
     FG_CHECK(both.size() == 2);
     names.push_back(both[0]);

@@ -49,7 +49,7 @@ Session::Session(int& argc, char**& argv) {
   rank_ = control_->rank();
   size_ = control_->size();
   control_->set_hosts(std::vector<std::string>(static_cast<std::size_t>(size_), host_name()));
-  control_->set_hosts(unpack(broadcast(pack(gather(host_name())))));
+  control_->set_hosts(gather_to_all(host_name()));
 }
 
 Session::~Session() {
@@ -105,6 +105,10 @@ void Session::together(const std::function<void()>& part) {
 
 std::string Session::broadcast(const std::string& text) {
   return control_->meet(Kind::broadcast, 0, is_first() ? text : std::string(), timeout_s_).text;
+}
+
+std::vector<std::string> Session::gather_to_all(const std::string& text) {
+  return unpack(broadcast(pack(gather(text))));
 }
 
 std::vector<std::string> Session::gather(const std::string& text) {

@@ -187,7 +187,7 @@ Threads plan_threads(const std::vector<CoreShare>& node, int local_rank,
 Threads share_cores(Session& session, const Placement& placement) {
   const std::string mine =
       pack({describe_cores(cores_of_this_thread()), describe_cores(cores_of_launcher())});
-  const auto told = unpack(session.broadcast(pack(session.gather(mine))));
+  const auto told = session.gather_to_all(mine);
   std::vector<CoreShare> node;
   for (std::size_t rank = 0; rank < told.size(); ++rank) {
     if (placement.node_of_rank[rank] != placement.node) continue;

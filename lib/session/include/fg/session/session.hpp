@@ -82,6 +82,9 @@ public:
   /// Collective. Every rank's text in rank order, on rank 0; empty elsewhere.
   std::vector<std::string> gather(const std::string& text);
 
+  /// Collective. The same on every rank.
+  std::vector<std::string> gather_to_all(const std::string& text);
+
   /// Not collective: ends the whole job at once with this code, from any thread. Never returns:
   /// where MPI takes more than 10 s to end the job, at least this process ends.
   [[noreturn]] void abort(ExitCode code);
