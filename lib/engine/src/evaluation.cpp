@@ -20,6 +20,14 @@ model::Batch make_batch(model::Model& model, const std::vector<data::Row>& rows)
   return model.make_batch(ids, lengths, targets);
 }
 
+std::vector<data::Row> rows_between(const data::TokenSet& set, const data::EpochPlan& plan,
+                                    std::uint64_t first, std::uint64_t last) {
+  std::vector<data::Row> rows;
+  for (std::uint64_t row = first; row < last; ++row)
+    rows.push_back(data::make_row(set, plan, static_cast<std::size_t>(row)));
+  return rows;
+}
+
 double Evaluation::loss() const {
   return tokens > 0 ? loss_sum / static_cast<double>(tokens) : 0.0;
 }
@@ -43,10 +51,7 @@ BatchLosses evaluate(model::Model& model, const data::TokenSet& set, const data:
   for (std::uint64_t index = 0; index < own; ++index) {
     const std::uint64_t begin = (share.rank + index * share.ranks) * at_once;
     const std::uint64_t end = std::min(rows, begin + at_once);
-    std::vector<data::Row> batch;
-    for (std::uint64_t row = begin; row < end; ++row)
-      batch.push_back(data::make_row(set, plan, static_cast<std::size_t>(row)));
-    const model::Batch packed = make_batch(model, batch);
+    const model::Batch packed = make_batch(model, rows_between(set, plan, begin, end));
     if (packed.trained() > 0)
       sums.select(0, static_cast<std::int64_t>(index))
           .copy_(model::loss_sum(model.evaluate(packed)));

@@ -201,11 +201,8 @@ void Pipeline::receive(const Action& action, Walk& walk) {
   const bool is_activation = action.op == Op::recv_activation;
   const int stage = action.stage + (is_activation ? -1 : 1);
   const int from = arrangement_.rank_of_stage[static_cast<std::size_t>(stage)];
-  std::int64_t tokens = 0;
-  for (const data::Row& row : walk.microbatches[static_cast<std::size_t>(action.microbatch)])
-    tokens += static_cast<std::int64_t>(row.ids.size());
   const at::Tensor tensor =
-      at::empty({tokens, model_.config().hidden_size},
+      at::empty({walk.batch(model_, action.microbatch).tokens(), model_.config().hidden_size},
                 at::TensorOptions(model_.parameters().type()).device(model_.device()));
   (is_activation ? cell.input : cell.grad_output) = tensor;
   (is_activation ? cell.input_comes : cell.grad_comes) =
@@ -217,14 +214,12 @@ void Pipeline::exchange_tied() {
   tied_ends_->all_reduce_sum(updater_.gradients().logical(*tied_tensor_));
 }
 
-void Pipeline::update(const Action& action) {
+void Pipeline::update(const Action& action, const Walk& walk) {
   const bool is_tied = action.op == Op::update_tied;
   if (is_tied && !arrangement_.tied_ends_cross()) updater_.gradients().join_tied();
   if (updater_.waits_for_numbers()) return;
   if (is_tied) return updater_.update(*tied_tensor_);
-  const std::vector<int> stages = arrangement_.stages_of(arrangement_.rank);
-  const auto part = std::ranges::find(stages, action.stage) - stages.begin();
-  for (const std::size_t logical : tensors_of_part_[static_cast<std::size_t>(part)])
+  for (const std::size_t logical : tensors_of_part_[walk.part_of(action.stage)])
     updater_.update(logical);
 }
 
@@ -253,7 +248,7 @@ void Pipeline::do_action(const schedule::Program& program, std::size_t place, Wa
       return exchange_tied();
     case Op::update:
     case Op::update_tied:
-      return update(action);
+      return update(action, walk);
     case Op::reduce_gradients:
       break;
   }

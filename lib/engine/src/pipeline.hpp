@@ -37,7 +37,7 @@ private:
   void send(const schedule::Action& action, Walk& walk);
   void receive(const schedule::Action& action, Walk& walk);
   void exchange_tied();
-  void update(const schedule::Action& action);
+  void update(const schedule::Action& action, const Walk& walk);
   comm::Communicator& channel(int from, int to) { return *channels_.at({from, to}); }
 
   model::Model& model_;

@@ -215,12 +215,11 @@ Evaluation Trainer::losses_of_evaluation() {
   std::vector<at::Tensor> losses;
   for (std::uint64_t row = 0; row < rows;) {
     Microbatches batches;
-    for (; row < rows && batches.size() < settings_.batches_at_once;) {
-      auto& batch = batches.emplace_back();
+    while (row < rows && batches.size() < settings_.batches_at_once) {
       const std::uint64_t end =
           std::min(rows, row + static_cast<std::uint64_t>(settings_.microbatch_rows));
-      for (; row < end; ++row)
-        batch.push_back(data::make_row(parts_.evaluation->set(), *plan, row));
+      batches.push_back(rows_between(parts_.evaluation->set(), *plan, row, end));
+      row = end;
     }
     result.tokens += work_of(parts_.config, batches).trained;
     fail_point("train.evaluation");

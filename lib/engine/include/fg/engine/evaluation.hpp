@@ -15,6 +15,10 @@ namespace fg::engine {
 /// Rows as the model takes them: all documents of all rows, one behind the other.
 model::Batch make_batch(model::Model& model, const std::vector<data::Row>& rows);
 
+/// Rows [first, last) of an epoch.
+std::vector<data::Row> rows_between(const data::TokenSet& set, const data::EpochPlan& plan,
+                                    std::uint64_t first, std::uint64_t last);
+
 /// The losses of a set of documents, each token weighted alike.
 struct Evaluation {
   double loss_sum = 0;
