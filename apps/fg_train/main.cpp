@@ -123,7 +123,7 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
   engine::RunSettings settings;
   std::int64_t ranks = session.size();
   session::watch_save_signals();
-  const train::Place place = train::find_place(session);
+  train::Place place = train::find_place(session);
   session.together([&] {
     line = train::read_command_line(arguments);
     if (!line.note.empty()) log::info(line.note);
@@ -144,7 +144,7 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
     settings.device = device::choose_device(line.devices, place.placement.local_rank);
     if (line.ask == train::Ask::train) open_run_log(arguments, session, settings);
   });
-  train::meet(session, place, loaded.configuration.comm.interface, settings);
+  train::meet(session, loaded.configuration.comm.interface, place, settings);
   engine::RunPlan plan = make_plan(session, settings, line.ask);
   train::require_same_plan(session, settings, plan);
   if (line.ask != train::Ask::train) {

@@ -25,10 +25,8 @@ std::string device_name(at::Device device) {
 /// Every rank's number, on all.
 std::vector<double> all_of(session::Session& session, double mine) {
   std::vector<double> all;
-  Json texts = Json::array();
-  for (const std::string& text : session.gather(Json(mine).dump())) texts.push_back(text);
-  for (const Json& text : Json::parse(session.broadcast(texts.dump())))
-    all.push_back(Json::parse(text.get<std::string>()).get<double>());
+  for (const std::string& text : session.gather_to_all(Json(mine).dump()))
+    all.push_back(Json::parse(text).get<double>());
   return all;
 }
 
@@ -59,7 +57,8 @@ std::vector<session::Fact> facts_of(const engine::RunSettings& settings) {
 }  // namespace
 
 Place find_place(session::Session& session) {
-  Place place{.placement = session::find_placement(session), .threads = {}};
+  Place place;
+  place.placement = session::find_placement(session);
   place.threads = session::share_cores(session, place.placement);
   device::use_threads(place.threads.count);
   return place;
@@ -73,7 +72,7 @@ engine::World world_of(const session::Session& session, const Place& place, int 
   return world;
 }
 
-void meet(session::Session& session, const Place& place, const std::string& interface_words,
+void meet(session::Session& session, const std::string& interface_words, Place& place,
           engine::RunSettings& settings) {
   if (session.size() == 1) return;
   session::require_same(session, facts_of(settings));
@@ -87,6 +86,7 @@ void meet(session::Session& session, const Place& place, const std::string& inte
     if (place.placement.nodes == 1) return;
     const session::InterfaceChoice choice = session::choose_interface(interface_words);
     session::use_interface(choice.name);
+    place.interface = choice.name;
     if (!choice.note.empty()) log::info(choice.note);
   });
 }
@@ -99,12 +99,10 @@ void require_same_plan(session::Session& session, const engine::RunSettings& set
 void show_ranks(session::Session& session, const Place& place,
                 const engine::RunSettings& settings) {
   if (session.size() == 1) return;
-  const std::string network =
-      place.placement.nodes == 1 ? "none (one machine)" : session::choose_interface("").name;
   for (const std::string& line :
        session::rank_table(session, place.placement,
                            {{"device", device_name(settings.device)},
-                            {"interface", network},
+                            {"interface", place.interface},
                             {"threads", std::to_string(place.threads.count)}}))
     log::info(line);
   log::info(place.threads.note);

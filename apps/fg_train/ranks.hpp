@@ -14,6 +14,7 @@ namespace fg::train {
 struct Place {
   session::Placement placement;
   session::Threads threads;
+  std::string interface = "none (one machine)";  // that ranks on other machines are reached by
 };
 
 /// Collective. Finds the ranks' machines and shares their cores: this rank's threads are set.
@@ -24,9 +25,9 @@ Place find_place(session::Session& session);
 engine::World world_of(const session::Session& session, const Place& place, int ranks);
 
 /// Collective. Fills in what each device may use and how fast it is, compares versions and
-/// configurations (Error(ranks_disagree) naming what differs), and has NCCL use the interface of
-/// comm.interface.
-void meet(session::Session& session, const Place& place, const std::string& interface_words,
+/// configurations (Error(ranks_disagree) naming what differs), and chooses the interface of
+/// comm.interface, which NCCL then uses.
+void meet(session::Session& session, const std::string& interface_words, Place& place,
           engine::RunSettings& settings);
 
 /// Collective. What the plans of all ranks must have in common.
