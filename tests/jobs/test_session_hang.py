@@ -124,6 +124,31 @@ def test_a_meeting_without_the_first_rank_ends(job, tmp_path):
     assert "error on rank 1: rank 0 (" in errors and "has not answered" in errors
 
 
+def test_a_job_that_does_not_come_together_ends(root, drivers, tmp_path):
+    """One of two processes never starts MPI."""
+    done = subprocess.run([root / "scripts/mpirun.sh", "1", drivers / "session_hang", "speed", ":",
+                           "-np", "1", "sleep", "60"], capture_output=True, text=True, timeout=30,
+                          env=os.environ | {"FG_START_TIMEOUT": "1.5"})  # fmt: skip
+    assert done.returncode == 7, done.stderr
+    assert "the job has not come together for 1.5 s (rank 0 on " in done.stderr
+
+
+@pytest.mark.parametrize("words", ["soon", "0", "5s", ""])
+def test_a_start_timeout_that_is_no_time_is_refused(mpirun, programs, words):
+    done = mpirun(2, [programs / "fg-config", "ls"], timeout=30,
+                  env=os.environ | {"FG_START_TIMEOUT": words})  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert f"FG_START_TIMEOUT is '{words}'" in done.stderr
+
+
+def test_a_job_that_does_not_end_together_ends(job, tmp_path):
+    running = job(3, "stays", 1, wait=False)
+    all_gone(running, 10)
+    errors = (tmp_path / "err").read_text()
+    assert running.returncode == 7, errors
+    assert "MPI_Finalize does not end: a rank is not leaving" in errors
+
+
 def test_ranks_at_different_meetings_are_told(job, tmp_path):
     running = job(3, "another", 1, wait=False)
     all_gone(running, 10)

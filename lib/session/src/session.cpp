@@ -1,6 +1,8 @@
 #include <array>
 #include <chrono>
 #include <cstdlib>
+#include <optional>
+#include <sstream>
 #include <thread>
 
 #include <mpi.h>
@@ -12,6 +14,7 @@
 #include <fg/session/session.hpp>
 
 #include "control.hpp"
+#include "deadline.hpp"
 #include "packed_texts.hpp"
 
 namespace fg::session {
@@ -26,6 +29,22 @@ void begin_alone() {
   ::setenv("OMPI_MCA_pml", "ob1", 0);
 }
 
+/// The level of threads that MPI gives.
+int init_mpi(int& argc, char**& argv) {
+  std::optional<Deadline> deadline;
+  if (const auto rank = launched_rank()) {
+    const double seconds = start_timeout();
+    std::ostringstream text;
+    text << "the job has not come together for " << seconds << " s (rank " << *rank << " on "
+         << host_name() << " waits in MPI_Init): a rank did not start, or this machine does not"
+         << " reach the others (see FG_INTERFACE)";
+    deadline.emplace(seconds, text.str());
+  }
+  int provided = 0;
+  mpi_check(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
+  return provided;
+}
+
 }  // namespace
 
 std::optional<std::string> launched_rank() {
@@ -37,8 +56,7 @@ std::optional<std::string> launched_rank() {
 Session::Session(int& argc, char**& argv) {
   if (!launched_rank()) begin_alone();
   use_interface_for_mpi();
-  int provided = 0;
-  mpi_check(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
+  const int provided = init_mpi(argc, argv);
   if (provided < MPI_THREAD_MULTIPLE)
     fail(ExitCode::bug,
          "this MPI library gives no MPI_THREAD_MULTIPLE, which fg needs; use a build "
@@ -54,6 +72,8 @@ Session::Session(int& argc, char**& argv) {
 
 Session::~Session() {
   control_.reset();
+  std::optional<Deadline> deadline;
+  if (size_ > 1) deadline.emplace(timeout_s_, "MPI_Finalize does not end: a rank is not leaving");
   MPI_Finalize();
 }
 

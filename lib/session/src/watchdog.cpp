@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <csignal>
 #include <cstring>
 #include <mutex>
 #include <thread>
@@ -15,6 +14,7 @@
 #include <fg/session/mpi_check.hpp>
 
 #include "beat.hpp"
+#include "deadline.hpp"
 #include "mail.hpp"
 #include "patience.hpp"
 
@@ -146,11 +146,7 @@ WatchdogThread::WatchdogThread(Session& session, WatchdogOptions options)
     const std::lock_guard lock(the_thread_mutex);
     the_thread = this;
   }
-  sigset_t all, before;  // signals are for the main thread
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread_ = start_without_signals([this] { run(); });
 }
 
 WatchdogThread::~WatchdogThread() {

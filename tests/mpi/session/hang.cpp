@@ -87,6 +87,11 @@ void run(Session& session, const Case& how) {
     for (const std::string& note : session.gather(threads.note)) std::printf("%s\n", note.c_str());
     return;
   }
+  if (how.name == "stays") {
+    session.set_timeout(1);
+    if (session.rank() == how.culprit) std::this_thread::sleep_for(1h);
+    return;
+  }
   if (how.name == "sleep" || how.name == "slow" || how.name == "chain" || how.name == "another")
     unwatched(session, how);
   else

@@ -35,12 +35,15 @@ class Control;
 class Session {
 public:
   /// Collective. Error(bug) if MPI cannot give MPI_THREAD_MULTIPLE; Error(usage) if $FG_INTERFACE
-  /// names no interface of this machine (interfaces.hpp).
+  /// names no interface of this machine (interfaces.hpp). Where a launcher started the job and the
+  /// ranks do not all come within $FG_START_TIMEOUT seconds (600), the process says so and ends
+  /// with exit code 7.
   Session(int& argc, char**& argv);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   /// Collective: MPI_Finalize. While an exception is in flight on this rank only, the others would
-  /// wait for ever, so errors must be caught and agreed upon before this runs (apps/common does).
+  /// wait, so errors must be caught and agreed upon before this runs (apps/common does). Where a
+  /// rank does not come for the time-out the process says so and ends with exit code 7.
   ~Session();
 
   int rank() const noexcept { return rank_; }  // in the world
