@@ -167,7 +167,8 @@ InterfaceChoice choose_interface(const std::string& words,
 }
 
 InterfaceChoice choose_interface(const std::string& words) {
-  return choose_interface(words, find_interfaces());
+  const char* const common = std::getenv("FG_INTERFACE");
+  return choose_interface(words.empty() && common != nullptr ? common : words, find_interfaces());
 }
 
 void use_interface(const std::string& name) {

@@ -80,6 +80,14 @@ TEST(Interfaces, OfThisMachineAreReadWithoutLoopback) {
   }
 }
 
+TEST(Interfaces, AreChosenByTheEnvironmentWhereNoWordsAreGiven) {
+  ::setenv("FG_INTERFACE", "203.0.113.0/24", 1);
+  expect_error(ExitCode::usage, "'203.0.113.0/24'", [] { choose_interface(""); });
+  for (const Interface& each : find_interfaces())
+    EXPECT_EQ(choose_interface(each.name).name, each.name);
+  ::unsetenv("FG_INTERFACE");
+}
+
 TEST(Interfaces, LeavesWhatTheUserSetForNccl) {
   ::unsetenv("NCCL_SOCKET_IFNAME");
   use_interface("");

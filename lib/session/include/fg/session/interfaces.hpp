@@ -37,7 +37,7 @@ struct InterfaceChoice {
 InterfaceChoice choose_interface(const std::string& words,
                                  const std::vector<Interface>& interfaces);
 
-/// Of this machine.
+/// Of this machine. Without words $FG_INTERFACE counts.
 InterfaceChoice choose_interface(const std::string& words);
 
 /// Has NCCL talk through this interface, where $NCCL_SOCKET_IFNAME does not say otherwise. Before
