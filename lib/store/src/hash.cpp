@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <vector>
 
@@ -28,6 +29,22 @@ void xxh_check(bool good) {
 }
 
 constexpr std::size_t piece = 1 << 20;
+
+struct OpenFile {
+  Descriptor descriptor;
+  std::uint64_t size = 0;
+};
+
+OpenFile open_regular(const std::filesystem::path& path, ExitCode code) {
+  const auto refuse = [&](const std::string& why) { fail(code, path.string() + ": " + why); };
+  OpenFile file{Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK))};
+  if (file.descriptor.empty()) refuse("cannot open: " + errno_text(errno));
+  struct stat status {};
+  if (::fstat(file.descriptor.get(), &status) != 0) refuse("cannot stat: " + errno_text(errno));
+  if (!S_ISREG(status.st_mode)) refuse("not a regular file");
+  file.size = static_cast<std::uint64_t>(status.st_size);
+  return file;
+}
 
 }  // namespace
 
@@ -72,14 +89,11 @@ std::string hash_text(std::string_view text) {
 
 FileRecord record_of_file(const std::filesystem::path& path, ExitCode code) {
   const auto refuse = [&](const std::string& why) { fail(code, path.string() + ": " + why); };
-  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (descriptor.empty()) refuse("cannot open: " + errno_text(errno));
-  struct stat status {};
-  if (::fstat(descriptor.get(), &status) != 0) refuse("cannot stat: " + errno_text(errno));
-  if (!S_ISREG(status.st_mode)) refuse("not a regular file");
+  const OpenFile file = open_regular(path, code);
+  const Descriptor& descriptor = file.descriptor;
   Hasher hasher;
   // A small file needs no buffer of a full piece.
-  const auto expected = static_cast<std::uint64_t>(status.st_size) + 1;
+  const std::uint64_t expected = file.size + 1;
   for (std::vector<std::byte> buffer(std::min<std::uint64_t>(piece, expected));;) {
     const ssize_t count = ::read(descriptor.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
@@ -87,6 +101,23 @@ FileRecord record_of_file(const std::filesystem::path& path, ExitCode code) {
     if (count == 0) return {hasher.size(), hasher.hex()};
     hasher.update(std::span(buffer).first(static_cast<std::size_t>(count)));
   }
+}
+
+std::string sample_of_file(const std::filesystem::path& path) {
+  constexpr std::uint64_t pages = 64, page = 4096;
+  const OpenFile file = open_regular(path, ExitCode::cannot_load);
+  Hasher hasher;
+  hasher.update(std::to_string(file.size));
+  std::array<std::byte, page> buffer;
+  const std::uint64_t last = file.size > page ? file.size - page : 0;
+  for (std::uint64_t index = 0; index < pages; ++index) {
+    const auto offset = static_cast<off_t>(last * index / (pages - 1));
+    const ssize_t count = ::pread(file.descriptor.get(), buffer.data(), buffer.size(), offset);
+    if (count < 0)
+      fail(ExitCode::cannot_load, path.string() + ": cannot read: " + errno_text(errno));
+    hasher.update(std::span(buffer).first(static_cast<std::size_t>(count)));
+  }
+  return hasher.hex();
 }
 
 }  // namespace fg::store

@@ -1,3 +1,6 @@
+#include <set>
+#include <string>
+
 #include <gtest/gtest.h>
 
 #include <fg/base/error.hpp>
@@ -50,6 +53,26 @@ TEST(RecordOfFile, HasSizeAndHash) {
   EXPECT_EQ(record_of_file(folder / "empty"), (FileRecord{0, hash_text("")}));
   expect_error(ExitCode::cannot_load, "No such file", [&] { record_of_file(folder / "no"); });
   expect_error(ExitCode::cannot_load, "not a regular file", [&] { record_of_file(folder.path()); });
+}
+
+TEST(SampleOfFile, TellsModelsApartWithoutReadingAllOfThem) {
+  const TemporaryFolder folder;
+  std::string text(3'000'001, 'x');
+  write_synced(folder / "a", text);
+  write_synced(folder / "copy", text);
+  write_synced(folder / "short", text.substr(1));
+  text[text.size() - 1] = 'y';
+  write_synced(folder / "end", text);
+  for (std::size_t at = 0; at < text.size(); at += 1000) text[at] = 'z';
+  write_synced(folder / "all", text);
+  write_synced(folder / "empty", "");
+  write_synced(folder / "one", "1");
+
+  std::set<std::string> samples;
+  for (const char* name : {"a", "copy", "short", "end", "all", "empty", "one"})
+    samples.insert(sample_of_file(folder / name));
+  EXPECT_EQ(samples.size(), 6u) << "only the copy is the same";
+  expect_error(ExitCode::cannot_load, "No such file", [&] { sample_of_file(folder / "no"); });
 }
 
 }  // namespace

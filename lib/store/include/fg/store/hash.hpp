@@ -45,4 +45,8 @@ struct FileRecord {
 /// Reads a regular file once, front to back, in pieces. Error(code).
 FileRecord record_of_file(const std::filesystem::path& path, ExitCode code = ExitCode::cannot_load);
 
+/// The hash of a regular file's size and of 64 pages that are spread over it: two files of one name
+/// that differ as models do are told apart at once. Error(cannot_load).
+std::string sample_of_file(const std::filesystem::path& path);
+
 }  // namespace fg::store
