@@ -21,4 +21,25 @@ std::vector<double> Timer::seconds() const {
   return seconds;
 }
 
+void Laps::begin() {
+  if (device_.is_cpu())
+    begun_ = std::chrono::steady_clock::now();
+  else
+    events_.push_back(record_event());
+}
+
+void Laps::end() {
+  if (device_.is_cpu())
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count();
+  else
+    events_.push_back(record_event());
+}
+
+double Laps::seconds() const {
+  double sum = seconds_;
+  for (std::size_t index = 1; index < events_.size(); index += 2)
+    sum += seconds_between(events_[index - 1].get(), events_[index].get());
+  return sum;
+}
+
 }  // namespace fg::device

@@ -1,3 +1,5 @@
+#include <chrono>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -63,6 +65,22 @@ TEST(BenchTokens, CutsRowsIntoAsManyDocumentsAsAsked) {
     for (const std::int64_t target : rows.targets) trained += target >= 0 ? 1 : 0;
     EXPECT_EQ(trained, 60 - 12) << "the last token of each document predicts nothing";
   }
+}
+
+TEST(Laps, AddsUpWhatLiesBetweenBeginAndEnd) {
+  using namespace std::chrono_literals;
+  device::Laps laps(at::kCPU);
+  EXPECT_EQ(laps.seconds(), 0);
+  const auto begun = std::chrono::steady_clock::now();
+  for (int lap = 0; lap < 2; ++lap) {
+    laps.begin();
+    std::this_thread::sleep_for(10ms);
+    laps.end();
+    std::this_thread::sleep_for(20ms);
+  }
+  const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - begun;
+  EXPECT_GE(laps.seconds(), 0.02);
+  EXPECT_LE(laps.seconds(), whole.count() - 0.04);
 }
 
 TEST(Timer, MeasuresBetweenMarks) {
