@@ -56,6 +56,10 @@ std::deque<Failpoint>& failpoints() {
 
 void act(const Failpoint& point) {
   if (point.action == "kill") ::kill(::getpid(), SIGKILL);
+  if (point.action == "stop") {
+    ::kill(::getpid(), SIGSTOP);
+    return;
+  }
   if (point.action == "abort") std::abort();
   if (point.action == "exit") ::_exit(1);
   if (point.action.starts_with("sleep=")) {
