@@ -8,7 +8,9 @@
 #include <fg/log/console.hpp>
 #include <fg/log/log.hpp>
 #include <fg/optim/groups.hpp>
+#include <fg/session/pulse.hpp>
 #include <fg/session/signals.hpp>
+#include <fg/session/watchdog.hpp>
 
 #include "command_line.hpp"
 #include "ranks.hpp"
@@ -109,6 +111,8 @@ engine::RunPlan make_plan(session::Session& session, const engine::RunSettings& 
                           train::Ask ask) {
   // To tokenise may take long on one rank, while the others wait for its cache.
   const session::Patience patience(session, app::without_end);
+  const session::Watchdog watchdog(session, {.timeout_s = settings.comm.timeout_s, .on_hang = {}});
+  session::enter_section("data", 0);
   engine::RunPlan plan;
   session.together([&] {
     plan = engine::make_plan(settings, ask == train::Ask::train ? engine::MissingData::refuse

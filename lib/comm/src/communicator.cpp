@@ -224,10 +224,6 @@ void Communicator::recv(const at::Tensor& values, int from, int tag) {
   irecv(values, from, tag).wait();
 }
 
-double Communicator::waited_seconds() const noexcept {
-  return shared_->waited_s;
-}
-
 double Communicator::timeout() const noexcept {
   return shared_->timeout_s;
 }

@@ -71,11 +71,7 @@ void Waiting::until_done(std::span<Transfer* const> transfers) const {
       is_done = transfer->advance() && is_done;
       moved_now += transfer->moved();
     }
-    if (is_done) {
-      if (is_given_up_ == nullptr)
-        shared_.waited_s += std::chrono::duration<double>(Clock::now() - begin).count();
-      return;
-    }
+    if (is_done) return;
     const auto now = Clock::now();
     if (moved_now != moved) last_move = now;
     moved = moved_now;

@@ -25,8 +25,7 @@ struct Shared : std::enable_shared_from_this<Shared> {
   const at::Device device;
   std::atomic<double> timeout_s;
   const int world_rank;
-  std::atomic<double> waited_s = 0;  // by threads that called, not by comm's own
-  SimulatedWire wire;                // of what this rank sends over MPI
+  SimulatedWire wire;  // of what this rank sends over MPI
   History history;
 };
 

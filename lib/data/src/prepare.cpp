@@ -130,6 +130,7 @@ std::string cache_key(const Options& options, const ChatEncoder& encoder) {
 }
 
 TokenSet prepare(const Options& options, const ChatEncoder& encoder) {
+  fail_point("data.prepare");
   const std::vector<SourceFiles> sources = find_sources(options);
   const std::string key = key_of(sources, options, encoder);
   const fs::path folder =

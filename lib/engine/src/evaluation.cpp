@@ -11,6 +11,7 @@
 namespace fg::engine {
 
 model::Batch make_batch(model::Model& model, const std::vector<data::Row>& rows) {
+  fail_point("train.batch");
   std::vector<std::int64_t> ids, lengths, targets;
   for (const data::Row& row : rows) {
     ids.insert(ids.end(), row.ids.begin(), row.ids.end());

@@ -7,8 +7,22 @@
 #include <fg/engine/run_plan.hpp>
 #include <fg/log/log.hpp>
 #include <fg/store/hash.hpp>
+#include <fg/store/model_weights.hpp>
 
 namespace fg::engine {
+
+namespace {
+
+/// To tell copies of a folder apart that has no manifest, without reading all of it.
+std::string sample_of_weights(const std::filesystem::path& folder) {
+  store::Hasher hasher;
+  const store::ModelWeights weights(folder);
+  for (const std::string& file : weights.files())
+    hasher.update(file + " " + store::sample_of_file(folder / file) + "\n");
+  return hasher.hex();
+}
+
+}  // namespace
 
 Json identity_of(const RunSettings& settings, const RunPlan& plan) {
   return {{"tokenizer", plan.tokenizer_hash},
@@ -59,6 +73,8 @@ std::vector<session::Fact> facts_of(const RunSettings& settings, const RunPlan& 
   if (!settings.model.weights.empty() && std::filesystem::exists(manifest))
     facts.push_back(
         {"model's manifest.json", store::record_of_file(manifest, ExitCode::cannot_load).xxh3_128});
+  else if (!settings.model.weights.empty())
+    facts.push_back({"model's weights", sample_of_weights(settings.model.weights)});
   if (plan.train) facts.push_back({"data", plan.train->set().content_hash()});
   if (plan.evaluation)
     facts.push_back({"evaluation's data", plan.evaluation->set().content_hash()});

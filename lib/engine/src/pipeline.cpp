@@ -9,6 +9,7 @@
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
 #include <fg/engine/evaluation.hpp>
+#include <fg/session/pulse.hpp>
 
 namespace fg::engine {
 namespace {
@@ -80,6 +81,7 @@ struct Pipeline::Walk {
   std::vector<int> stages;
   const Microbatches& microbatches;
   const StepTask* task = nullptr;  // nothing: forward alone
+  device::Laps* own = nullptr;     // of a task
   std::vector<std::optional<model::Batch>> batches;
   std::vector<std::vector<Cell>> cells;
   std::deque<comm::Pending> sends;
@@ -147,7 +149,9 @@ void Pipeline::forward(const Action& action, Walk& walk) {
   at::Tensor output;
   if (walk.task != nullptr) {
     cell.pass.part = part;
+    walk.own->begin();
     output = model_.forward(input, batch, cell.pass);
+    walk.own->end();
   } else {
     output = model_.infer(part, input, batch);
   }
@@ -172,9 +176,11 @@ void Pipeline::backward(const schedule::Program& program, std::size_t place, Wal
   // Where the other half follows at once, block by block takes less memory.
   cell.is_done = is_followed_by_weights(program, place);
   params::Gradients& gradients = updater_.gradients();
+  walk.own->begin();
   const at::Tensor grad_input =
       cell.is_done ? model_.backward(gradient, batch, scale, cell.pass, gradients)
                    : model_.backward_input(gradient, batch, scale, cell.pass, gradients);
+  walk.own->end();
   if (cell.pass.losses.defined())
     walk.losses.narrow(0, action.microbatch, 1)
         .copy_(model::loss_sum(std::exchange(cell.pass.losses, at::Tensor())));
@@ -232,9 +238,11 @@ void Pipeline::do_action(const schedule::Program& program, std::size_t place, Wa
       return backward(program, place, walk);
     case Op::backward_weight: {
       Walk::Cell& cell = walk.cell(action.stage, action.microbatch);
+      walk.own->begin();
       if (!cell.is_done)
         model_.backward_weight(walk.batch(model_, action.microbatch), cell.pass,
                                updater_.gradients());
+      walk.own->end();
       cell.pass = {};
       return;
     }
@@ -258,14 +266,16 @@ void Pipeline::do_action(const schedule::Program& program, std::size_t place, Wa
 void Pipeline::follow(const schedule::Program& program, Walk& walk) {
   for (std::size_t place = 0; place < program.size(); ++place) {
     do_action(program, place, walk);
+    session::moved();
     for (auto& [ends, each] : channels_) each->poll();
   }
   for (comm::Pending& each : walk.sends) each.wait();
 }
 
-at::Tensor Pipeline::run(const StepTask& task) {
+at::Tensor Pipeline::run(const StepTask& task, device::Laps& own) {
   Walk walk(arrangement_, task.microbatches, model_.device());
   walk.task = &task;
+  walk.own = &own;
   updater_.begin(static_cast<std::int64_t>(task.microbatches.size()), task.context);
   follow(plan_of(task.microbatches.size()).programs[static_cast<std::size_t>(arrangement_.rank)],
          walk);

@@ -19,7 +19,7 @@ public:
            comm::Communicator& ranks);
   ~Pipeline() override;
 
-  at::Tensor run(const StepTask& task) override;
+  at::Tensor run(const StepTask& task, device::Laps& own) override;
   at::Tensor losses_of(const Microbatches& batches) override;
 
 private:

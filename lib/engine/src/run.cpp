@@ -12,8 +12,10 @@
 #include <fg/engine/process_memory.hpp>
 #include <fg/engine/run.hpp>
 #include <fg/log/log.hpp>
+#include <fg/params/bit_sum.hpp>
 #include <fg/params/initialise.hpp>
 #include <fg/params/weights.hpp>
+#include <fg/session/agreement.hpp>
 #include <fg/session/pulse.hpp>
 #include <fg/session/signals.hpp>
 #include <fg/session/watchdog.hpp>
@@ -41,9 +43,10 @@ std::filesystem::path hang_report(const RunSettings& settings) {
 /// What a load or a save of so many bytes may take without progress, on slow disks.
 double patience_for(const RunSettings& settings, const RunPlan& plan) {
   constexpr double slowest_bytes_per_second = 20e6;
-  return settings.comm.timeout_s +
-         static_cast<double>(plan.memory.weights + plan.memory.optimizer) /
-             slowest_bytes_per_second;
+  double bytes = 0;  // one disk may serve all ranks
+  for (const MemoryForecast& each : plan.memory_of_rank)
+    bytes += static_cast<double>(each.weights + each.optimizer);
+  return settings.comm.timeout_s + bytes / slowest_bytes_per_second;
 }
 
 Updater::Options updater_options(const RunPlan& plan, comm::Communicator* ranks) {
@@ -95,11 +98,17 @@ private:
   /// Collective.
   void clear_old(std::uint64_t saved_step);
   std::optional<TrainerState> roll_back();
+  /// Collective.
   void sample(std::uint64_t step, Journal& journal);
+  void write_samples(std::uint64_t step, Journal& journal);
   /// Compares the forecast with what the kernel saw.
   void report_memory() const;
   Requests requests();
   std::vector<double> gather(double mine);
+  /// Collective.
+  void require_same(std::vector<session::Fact> facts);
+  /// Collective. Error(ranks_disagree) where the ranks have all of the model and not the same one.
+  void compare_replicas();
 
   session::Session& session_;
   const RunSettings& settings_;
@@ -170,16 +179,19 @@ void Run::load_model() {
 
 TrainerState Run::restore(const checkpoint::Choice& choice) {
   checkpoint::Reader reader = checkpoint::open(session_, choice);
-  check_identity(settings_, plan_, reader.trainer(), choice.folder);
+  session_.together([&] { check_identity(settings_, plan_, reader.trainer(), choice.folder); });
   if (settings_.checkpoint.each_node && session_.size() > 1) {
     comm::Options options;
     options.timeout_s = session_.timeout();
     const auto hosts = comm::Communicator::connect(session_, std::move(options));
     read_from_nodes(session_, *hosts, reader, model_.parameters(), optimizers_);
   } else {
-    read_weights(reader, model_.parameters());
-    read_optimizer(reader, optimizers_);
+    session_.together([&] {
+      read_weights(reader, model_.parameters());
+      read_optimizer(reader, optimizers_);
+    });
   }
+  compare_replicas();
   log::info("resumed from " + choice.folder.string());
   return parse_trainer_state(reader.trainer().object("state"));
 }
@@ -189,7 +201,8 @@ TrainerState Run::begin() {
   const auto choice = checkpoint::choose(session_, settings_.output, settings_.checkpoint.resume,
                                          settings_.checkpoint.each_node);
   if (choice) return restore(*choice);
-  load_model();
+  session_.together([&] { load_model(); });
+  compare_replicas();
   return {};
 }
 
@@ -205,6 +218,7 @@ void Run::write_run_files() {
 void Run::save(const TrainerState& state, std::optional<double> eval_loss) {
   const Section section(session_, ranks_.get(), "save", patience_for(settings_, plan_));
   if (ranks_) ranks_->poll();  // throws where a GPU has computed on without its peers
+  compare_replicas();
   checkpoint::SaveRequest request;
   request.folder = checkpoint::checkpoints_in(settings_.output);
   request.step = state.step;
@@ -248,7 +262,12 @@ void Run::sample(std::uint64_t step, Journal& journal) {
   const Section section(session_, ranks_.get(), "samples",
                         settings_.comm.timeout_s +
                             seconds_of_a_sample * static_cast<double>(settings_.prompts.size()));
-  if (!session_.is_first()) return;
+  session_.together([&] {
+    if (session_.is_first()) write_samples(step, journal);
+  });
+}
+
+void Run::write_samples(std::uint64_t step, Journal& journal) {
   for (std::size_t number = 0; number < settings_.prompts.size(); ++number) {
     const std::string& prompt = settings_.prompts[number];
     try {
@@ -283,6 +302,19 @@ std::vector<double> Run::gather(double mine) {
   for (const std::string& each : session_.gather(Json(mine).dump()))
     all.push_back(Json::parse(each).get<double>());
   return all;
+}
+
+void Run::require_same(std::vector<session::Fact> facts) {
+  if (session_.size() == 1) return;
+  if (fault_planted("engine.counts_differ")) facts.back().value += "0";
+  session::require_same(session_, facts);
+}
+
+void Run::compare_replicas() {
+  if (plan_.arrangement.trainer != TrainerKind::ddp || session_.size() == 1) return;
+  if (fault_planted("engine.replica_drifts"))
+    model_.parameters().fused(0).view(-1).narrow(0, 0, 1).add_(1);
+  session::require_same(session_, {{"the weights", params::bit_sum(model_.parameters())}});
 }
 
 void Run::report_memory() const {
@@ -326,7 +358,7 @@ RunEnd Run::run_steps() {
       .sample = [&](std::uint64_t step) { sample(step, journal); },
       .requests = [&] { return requests(); },
       .gather = [&](double mine) { return gather(mine); },
-      .waited = [&] { return ranks_ ? ranks_->waited_seconds() : 0.0; }};
+      .require_same = [&](const std::vector<session::Fact>& facts) { require_same(facts); }};
   Trainer trainer({.config = plan_.config,
                    .device = settings_.device,
                    .runner = *runner_,
@@ -337,6 +369,7 @@ RunEnd Run::run_steps() {
                    .plan = *plan_.steps,
                    .evaluation = plan_.evaluation.get(),
                    .journal = journal,
+                   .hosts = session_.hosts(),
                    .hooks = hooks},
                   plan_.trainer, std::move(state));
   const RunEnd end = trainer.run();

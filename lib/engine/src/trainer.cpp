@@ -15,6 +15,7 @@
 #include <fg/engine/process_memory.hpp>
 #include <fg/engine/trainer.hpp>
 #include <fg/log/log.hpp>
+#include <fg/session/pulse.hpp>
 
 namespace fg::engine {
 namespace {
@@ -80,13 +81,19 @@ Trainer::StepData Trainer::fetch() {
 
 Trainer::Flight Trainer::launch(StepData data) {
   const std::uint64_t step = state_.step + flights_.size();
-  Flight flight{.data = std::move(data), .lr = parts_.schedule.lr(step), .work = {}, .numbers = {}};
+  Flight flight{.data = std::move(data),
+                .lr = parts_.schedule.lr(step),
+                .work = {},
+                .own = device::Laps(parts_.device),
+                .numbers = {}};
   flight.work = work_of(parts_.config, flight.data.microbatches);
-  flight.numbers = device::Readback(parts_.runner.run(
-      {.microbatches = flight.data.microbatches,
-       .trained = flight.data.rows.trained,
-       .context = {
-           .step = step, .seed = settings_.seed, .lr_factor = parts_.schedule.factor(step)}}));
+  flight.numbers =
+      device::Readback(parts_.runner.run({.microbatches = flight.data.microbatches,
+                                          .trained = flight.data.rows.trained,
+                                          .context = {.step = step,
+                                                      .seed = settings_.seed,
+                                                      .lr_factor = parts_.schedule.factor(step)}},
+                                         flight.own));
   if (parts_.updater.waits_for_numbers() && most_in_air_ > 0) parts_.updater.apply();
   return flight;
 }
@@ -143,6 +150,8 @@ void Trainer::accept(Flight& flight, const optim::StepReport& report) {
   ++state_.interval.steps;
   timed_ += flight.work;
   seconds_ += flight.seconds;
+  own_seconds_ += flight.fetch_seconds + flight.own.seconds();
+  ++own_steps_;
   run_seconds_ += flight.seconds;
   last_lr_ = flight.lr;
   last_norm_ = report.norm;
@@ -166,7 +175,15 @@ void Trainer::roll_back(const StepRows& rows) {
   restart_feed();
 }
 
+void Trainer::compare_places() {
+  parts_.hooks.require_same({{"step", std::to_string(state_.step)},
+                             {"place in the data", std::to_string(state_.cursor.epoch) + ":" +
+                                                       std::to_string(state_.cursor.row)},
+                             {"trained tokens", std::to_string(state_.trained_tokens)}});
+}
+
 void Trainer::write_record() {
+  compare_places();
   const Interval& interval = state_.interval;
   const double waited = feed_->wait_seconds();
   log::TrainRecord record;
@@ -198,19 +215,21 @@ void Trainer::write_record() {
 }
 
 void Trainer::report_pace() {
-  // On a GPU the waiting is the GPU's, and the host does not see it.
-  if (parts_.device.is_cuda()) return;
-  const double waited = parts_.hooks.waited();
-  const double own = seconds_ - (waited - std::exchange(waited_for_ranks_, waited));
-  const std::string line =
-      describe_straggler(parts_.hooks.gather(own / static_cast<double>(state_.interval.steps)));
-  if (!line.empty()) log::info(line);
+  const double steps = static_cast<double>(std::exchange(own_steps_, 0));
+  const std::vector<double> all =
+      parts_.hooks.gather(std::exchange(own_seconds_, 0) / std::max(1.0, steps));
+  const auto straggler = find_straggler(all);
+  // Once is enough for the part of a pipeline that has most to do.
+  if (straggler && straggler != straggler_)
+    log::info(describe_straggler(all, *straggler, parts_.hosts[*straggler]));
+  straggler_ = straggler;
 }
 
 Evaluation Trainer::losses_of_evaluation() {
   const auto plan = parts_.evaluation->at(0);
   const auto all = static_cast<std::uint64_t>(plan->rows());
   const std::uint64_t rows = std::min(all, settings_.eval_rows.value_or(all));
+  const session::Activity activity("evaluation");
   Evaluation result;
   std::vector<at::Tensor> losses;
   for (std::uint64_t row = 0; row < rows;) {
@@ -266,7 +285,11 @@ bool Trainer::must_land() const {
 }
 
 void Trainer::poll() {
+  const double begin = now();
   const Requests fresh = parts_.hooks.requests();
+  const double waited = now() - begin;  // for the ranks that are behind, so it is a step's time
+  seconds_ += waited;
+  run_seconds_ += waited;
   requests_.save |= fresh.save;
   requests_.requeue |= fresh.requeue;
   if (fresh.stop) requests_.stop = fresh.stop;
@@ -303,8 +326,10 @@ RunEnd Trainer::run() {
   for (;;) {
     const double begin = now();
     StepData data = fetch();
+    const double fetched = now();
     flights_.push_back(launch(std::move(data)));
     flights_.back().seconds = now() - begin;
+    flights_.back().fetch_seconds = fetched - begin;
     while (!flights_.empty() && flights_.size() > (must_land() ? 0 : most_in_air_)) {
       settle();
       ++run_steps_;

@@ -7,6 +7,7 @@
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
 #include <fg/engine/evaluation.hpp>
+#include <fg/session/pulse.hpp>
 
 namespace fg::engine {
 namespace {
@@ -32,17 +33,20 @@ WholeModel::WholeModel(model::Model& model, Updater& updater, const Arrangement&
   reducer_.emplace(updater_.gradients(), model_.parameters().layout(), *replicas_);
 }
 
-at::Tensor WholeModel::run(const StepTask& task) {
+at::Tensor WholeModel::run(const StepTask& task, device::Laps& own) {
   const auto [first, last] = arrangement_.share_of(task.microbatches.size());
   updater_.begin(static_cast<std::int64_t>(last - first), task.context);
   if (reducer_) reducer_->begin(last == first);
   const at::Tensor losses = at::zeros({static_cast<std::int64_t>(task.microbatches.size())},
                                       at::TensorOptions(at::kDouble).device(model_.device()));
+  own.begin();
   for (std::size_t index = first; index < last; ++index) {
+    session::moved();
     const model::Batch batch = make_batch(model_, task.microbatches[index]);
     const at::Tensor each = model_.train(batch, scale_of(task, batch), updater_.gradients());
     losses.narrow(0, static_cast<std::int64_t>(index), 1).copy_(model::loss_sum(each));
   }
+  own.end();
   static const bool counts_twice = fault_planted("engine.loss_counted_twice");
   if (counts_twice && arrangement_.rank == 1) losses.mul_(2);
   if (reducer_)
@@ -57,6 +61,7 @@ at::Tensor WholeModel::losses_of(const Microbatches& batches) {
   const at::Tensor losses = at::zeros({static_cast<std::int64_t>(batches.size())},
                                       at::TensorOptions(at::kDouble).device(model_.device()));
   for (std::size_t index = first; index < last; ++index) {
+    session::moved();
     const model::Batch batch = make_batch(model_, batches[index]);
     if (batch.trained() == 0) continue;
     losses.narrow(0, static_cast<std::int64_t>(index), 1)

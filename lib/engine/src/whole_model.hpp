@@ -15,7 +15,7 @@ public:
   WholeModel(model::Model& model, Updater& updater, const Arrangement& arrangement,
              comm::Communicator* replicas);
 
-  at::Tensor run(const StepTask& task) override;
+  at::Tensor run(const StepTask& task, device::Laps& own) override;
   at::Tensor losses_of(const Microbatches& batches) override;
 
 private:

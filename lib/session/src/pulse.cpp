@@ -5,6 +5,8 @@
 #include <cstring>
 #include <mutex>
 
+#include <fg/base/failpoint.hpp>
+
 #include "beat.hpp"
 
 namespace fg::session {
@@ -44,6 +46,20 @@ void enter_section(const char* name, double timeout_s) noexcept {
 void beat(std::uint64_t number) noexcept {
   pulse().number = number;
   ++pulse().progress;
+}
+
+void moved() noexcept {
+  static const bool is_silent = fault_planted("session.progress_not_told");
+  if (!is_silent) ++pulse().progress;
+}
+
+Activity::Activity(const char* name) noexcept : before_(pulse().section.exchange(name)) {
+  moved();
+}
+
+Activity::~Activity() {
+  pulse().section = before_;
+  moved();
 }
 
 void note_waiting(std::span<const int> world_ranks, std::string_view what) noexcept {

@@ -176,9 +176,6 @@ public:
   /// From now on, for this one and all that come from the same `connect`. Any thread.
   void set_timeout(double seconds);
   double timeout() const noexcept;
-  /// What this process has waited for other ranks in host memory so far, in seconds; of all that
-  /// come from the same `connect`. Any thread.
-  double waited_seconds() const noexcept;
   /// The last operations of all that come from the same `connect` (History::write). For reports:
   /// hang-<rank>.json. Any thread.
   void write_history(const std::filesystem::path& path) const;

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <fg/data/row.hpp>
+#include <fg/device/timer.hpp>
 #include <fg/engine/flops.hpp>
 #include <fg/engine/updater.hpp>
 #include <fg/model/model.hpp>
@@ -32,8 +33,9 @@ public:
   virtual ~StepRunner() = default;
 
   /// Forward, backward and what is exchanged; updates unless they wait for the numbers, which are
-  /// those of Updater::measure.
-  virtual at::Tensor run(const StepTask& task) = 0;
+  /// those of Updater::measure. `own` gets the stretches in which this rank computes and waits for
+  /// nobody.
+  virtual at::Tensor run(const StepTask& task, device::Laps& own) = 0;
   /// Forward alone: the sum of each batch's losses, float64 [batches], on every rank.
   virtual at::Tensor losses_of(const Microbatches& batches) = 0;
 };

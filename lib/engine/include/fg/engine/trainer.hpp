@@ -10,6 +10,7 @@
 
 #include <fg/data/epoch_plan.hpp>
 #include <fg/data/prefetcher.hpp>
+#include <fg/device/timer.hpp>
 #include <fg/device/transfer.hpp>
 #include <fg/engine/evaluation.hpp>
 #include <fg/engine/journal.hpp>
@@ -20,6 +21,7 @@
 #include <fg/model/model.hpp>
 #include <fg/optim/lr_schedule.hpp>
 #include <fg/optim/numerics_guard.hpp>
+#include <fg/session/agreement.hpp>
 
 namespace fg::engine {
 
@@ -65,8 +67,8 @@ struct TrainerHooks {
   std::function<Requests()> requests;
   /// This rank's bytes to rank 0, which gets those of all ranks.
   std::function<std::vector<double>(double)> gather;
-  /// What this rank has waited for others so far, in seconds.
-  std::function<double()> waited;
+  /// What must be the same on every rank.
+  std::function<void(const std::vector<session::Fact>&)> require_same;
 };
 
 /// How a run came to its end.
@@ -94,6 +96,7 @@ public:
     const StepPlan& plan;
     data::EpochPlans* evaluation = nullptr;
     Journal& journal;
+    const std::vector<std::string>& hosts;  // of each rank
     TrainerHooks hooks;
   };
   /// Begins at `state`.
@@ -115,6 +118,8 @@ private:
     double lr = 0;
     Work work;
     double seconds = 0;        // that its launch and the wait for its numbers took
+    double fetch_seconds = 0;  // of its rows
+    device::Laps own;          // of its work on this rank
     device::Readback numbers;  // [Σ of losses, norm, 1 where not finite] float64
   };
 
@@ -131,6 +136,8 @@ private:
   bool must_land() const;
   void poll();
   void write_record();
+  /// Collective. Error(ranks_disagree) where the ranks are not at the same place of the run.
+  void compare_places();
   /// Collective. Names a rank that the others wait for.
   void report_pace();
   Evaluation losses_of_evaluation();
@@ -153,12 +160,14 @@ private:
   double eval_loss_ = 0;  // at evaluated_at_
   double last_lr_ = 0;
   double last_norm_ = 0;
-  double seconds_ = 0;           // spent in steps since the last line, by this process
-  Work timed_;                   // what was done in them
-  double run_seconds_ = 0;       // and since this process began
-  std::uint64_t run_steps_ = 0;  // steps of this process
-  double waited_ = 0;            // of the feed, at the last line
-  double waited_for_ranks_ = 0;  // at the last line
+  double seconds_ = 0;                    // spent in steps since the last line, by this process
+  Work timed_;                            // what was done in them
+  double run_seconds_ = 0;                // and since this process began
+  std::uint64_t run_steps_ = 0;           // steps of this process
+  double waited_ = 0;                     // of the feed, at the last line
+  double own_seconds_ = 0;                // of this rank's work since the last line
+  std::uint64_t own_steps_ = 0;           // that they were spent in
+  std::optional<std::size_t> straggler_;  // that the last line knew
 };
 
 }  // namespace fg::engine

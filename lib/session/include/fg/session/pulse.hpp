@@ -18,6 +18,22 @@ void enter_section(const char* name, double timeout_s) noexcept;
 /// Progress: the rank is at this step, file or the like of its section.
 void beat(std::uint64_t number) noexcept;
 
+/// Progress within a step: a microbatch, a message.
+void moved() noexcept;
+
+/// A part of a section under a name of its own ("evaluation"), as long as this lives. The section's
+/// time holds for it, and its number. `name` is a literal.
+class Activity {
+public:
+  explicit Activity(const char* name) noexcept;
+  Activity(const Activity&) = delete;
+  Activity& operator=(const Activity&) = delete;
+  ~Activity();
+
+private:
+  const char* before_;
+};
+
 /// From here on this rank waits for these ranks of the world in `what` ("recv"). To be called once
 /// a wait is long (50 ms), and again when those it waits for change. The watchdog does not count a
 /// rank that waits as hung, but looks for whom it waits for.
