@@ -52,3 +52,11 @@ def test_ranks_with_models_that_differ_are_told(job, models, tmp_path):
     done = job(("1f1b", 2), "llama", tmp_path / "run", *SETTINGS, "train.max_steps=1", f"model.path={tmp_path / 'one'}",
                on_rank=(1, f"MORE=--set model.path={tmp_path / 'other'}"), code=9)
     assert "model's weights" in done.stderr and "rank 1" in done.stderr
+
+
+def test_a_run_folder_that_not_all_ranks_see_is_refused_before_the_first_step(job, tmp_path):
+    done = job(("1f1b", 2), "llama", tmp_path / "run", *SETTINGS, "train.max_steps=1",
+               on_rank=(1, f"MORE=--set train.output_dir={tmp_path / 'elsewhere'}"), code=2)
+    assert f"{tmp_path / 'elsewhere'} is not the run folder of rank 0" in done.stderr
+    assert "--save-on-each-node" in done.stderr
+    assert list((tmp_path / "run/checkpoints").iterdir()) == []

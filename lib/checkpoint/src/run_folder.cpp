@@ -1,10 +1,12 @@
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <random>
 #include <set>
+#include <thread>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -131,6 +133,15 @@ std::set<std::string> names_to_link(const fs::path& checkpoint) {
   return names;
 }
 
+/// A file that goes when this does; what a kill leaves the next run removes.
+struct Removed {
+  fs::path path;
+  ~Removed() {
+    std::error_code ignored;
+    if (!path.empty()) fs::remove(path, ignored);
+  }
+};
+
 void remove_left_overs(const fs::path& folder, std::span<const std::string_view> starts,
                        std::vector<std::string>& notes) {
   std::vector<fs::path> left;
@@ -174,6 +185,27 @@ RunFolder::RunFolder(const fs::path& root) : run_name_(make_name()) {
   take_lock();
   make_folder(checkpoints());
   if (locked_) clean_up();
+}
+
+void require_shared(session::Session& session, const RunFolder* leads, const fs::path& root) {
+  const std::string mark = ".tmp-shared-" + session.broadcast(leads ? leads->run_name() : "");
+  Removed made;
+  session.together([&] {
+    if (!leads) return;
+    made.path = leads->checkpoints() / mark;
+    write_synced(made.path, "");
+  });
+  session.together([&] {
+    const auto begin = std::chrono::steady_clock::now();
+    while (!fs::exists(checkpoints_in(root) / mark)) {
+      if (std::chrono::steady_clock::now() - begin > std::chrono::seconds(10))
+        fail(ExitCode::usage,
+             root.string() + " is not the run folder of rank 0 (" + session.hosts()[0] +
+                 "): put train.output_dir on a disk that all machines share, or let each "
+                 "keep its part (--save-on-each-node)");
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  });
 }
 
 RunFolder::~RunFolder() {

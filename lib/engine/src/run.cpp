@@ -162,6 +162,8 @@ void Run::take_folder() {
   if (folder_)
     for (const std::string& note : folder_->notes()) log::warning(note);
   run_name_ = session_.broadcast(folder_ ? folder_->run_name() : "");
+  if (session_.size() > 1 && !settings_.checkpoint.each_node)
+    checkpoint::require_shared(session_, folder_ ? &*folder_ : nullptr, settings_.output);
 }
 
 void Run::load_model() {

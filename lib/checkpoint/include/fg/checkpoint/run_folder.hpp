@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <fg/base/owned.hpp>
+#include <fg/session/session.hpp>
 
 namespace fg::checkpoint {
 
@@ -57,6 +58,12 @@ private:
   std::string run_name_;
   std::vector<std::string> notes_;
 };
+
+/// Collective. Makes sure that all ranks see the folder of the one that leads it, which brings it
+/// along (`leads`; nullptr elsewhere); `root` is each rank's path to it. Looks for 10 s, since NFS
+/// shows new files late. Error(usage) on a rank that does not see it.
+void require_shared(session::Session& session, const RunFolder* leads,
+                    const std::filesystem::path& root);
 
 /// Replaces a small text file: written beside it, synced, renamed, the folder synced; a kill leaves
 /// the old one or the new one. Error(cannot_save).
