@@ -156,6 +156,8 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
     return ExitCode::done;
   }
   train::show_ranks(session, place, settings);
+  if (const std::string note = plan.arrangement.node_order_note(); !note.empty())
+    log::common_warning(note);
   if (session.is_first()) log::say(log::format_block("run", engine::describe(settings, plan)));
   return code_of(engine::run(session, settings, plan));
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
@@ -89,6 +90,20 @@ bool Arrangement::are_near(int rank_a, int rank_b) const {
   if (node_of_rank.empty()) return false;
   return node_of_rank[static_cast<std::size_t>(rank_a)] ==
          node_of_rank[static_cast<std::size_t>(rank_b)];
+}
+
+std::string Arrangement::node_order_note() const {
+  if (trainer != TrainerKind::pipeline || node_of_rank.empty()) return "";
+  int wires = 0;
+  for (int neighbour = 1; neighbour < ranks; ++neighbour)
+    wires += are_near(neighbour - 1, neighbour) ? 0 : 1;
+  const int fewest =
+      static_cast<int>(std::set<int>(node_of_rank.begin(), node_of_rank.end()).size()) - 1;
+  if (wires <= fewest) return "";
+  return "ranks of one machine are not next to each other: " + std::to_string(wires) + " of " +
+         std::to_string(ranks - 1) + " neighbours talk over the network, " +
+         std::to_string(fewest) +
+         " would do (mpirun --map-by slot, srun --distribution=block, or the hostfile's order)";
 }
 
 schedule::Plan Arrangement::plan(int microbatches, schedule::UpdateTime updates) const {

@@ -35,6 +35,21 @@ ParallelSettings replicas() {
   return settings;
 }
 
+TEST(Arrangement, SaysWhereRanksOfOneMachineAreNotNeighbours) {
+  const auto note = [](const ParallelSettings& settings, std::vector<int> nodes) {
+    const World world{.rank = 0, .ranks = 4, .node_of_rank = std::move(nodes), .rank_speed = {}};
+    return arrange(settings, world, config_of(16), row_tokens, true).node_order_note();
+  };
+  const ParallelSettings pipeline = pipeline_of(schedule::Kind::one_forward_one_backward);
+  EXPECT_NE(
+      note(pipeline, {0, 1, 0, 1}).find("3 of 3 neighbours talk over the network, 1 would do"),
+      std::string::npos);
+  EXPECT_NE(note(pipeline, {0, 1, 1, 0}).find("2 of 3"), std::string::npos);
+  for (const std::vector<int>& nodes : {std::vector{0, 0, 1, 1}, {1, 1, 0, 0}, {0, 1, 2, 3}, {}})
+    EXPECT_EQ(note(pipeline, nodes), "");
+  EXPECT_EQ(note(replicas(), {0, 1, 0, 1}), "");
+}
+
 constexpr schedule::Kind all_kinds[] = {
     schedule::Kind::gpipe, schedule::Kind::one_forward_one_backward, schedule::Kind::interleaved,
     schedule::Kind::zero_bubble_h1, schedule::Kind::zero_bubble_v};

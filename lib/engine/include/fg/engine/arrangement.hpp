@@ -66,6 +66,9 @@ struct Arrangement {
   bool tied_ends_cross() const { return tied && stages() > 1 && rank_of_stage.back() != 0; }
   /// True where no wire lies between two ranks.
   bool are_near(int rank_a, int rank_b) const;
+  /// What to say where the machines of neighbours alternate, so that more goes over the network
+  /// than need be; else "".
+  std::string node_order_note() const;
   /// The order of one step of so many microbatches, on all ranks.
   schedule::Plan plan(int microbatches, schedule::UpdateTime updates) const;
   /// In a step of so many microbatches. {1, 0} unless this is a pipeline.
