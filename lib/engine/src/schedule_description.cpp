@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include <fg/base/units.hpp>
+#include <fg/comm/communicator.hpp>
 #include <fg/engine/run_plan.hpp>
 #include <fg/schedule/simulate.hpp>
 #include <fg/schedule/table.hpp>
@@ -11,8 +12,6 @@ namespace fg::engine {
 namespace {
 
 constexpr std::size_t table_width = 110;
-/// What comm puts before each message in host memory (lib/comm/README.md).
-constexpr std::uint64_t message_header = 88;
 
 /// Positions of a microbatch on average; of a full one where the data is not known.
 double mean_tokens(const RunSettings& settings, const RunPlan& plan) {
@@ -80,7 +79,7 @@ std::vector<std::string> describe_schedule(const RunSettings& settings, const Ru
                   "the split is balanced to " +
                   percent(ranks.split.balance()));
   schedule::Framing framing;
-  framing.message_header = settings.device.is_cpu() ? message_header : 0;
+  framing.message_header = settings.device.is_cpu() ? comm::message_header_bytes : 0;
   lines.push_back(wire_line(schedule::bytes_on_wire(forecast.traffic, framing)));
   lines.push_back("plan " + schedule::fingerprint(order));
   return lines;

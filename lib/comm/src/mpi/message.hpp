@@ -33,6 +33,7 @@ struct Envelope {
   Header header;
   std::int64_t arrives = 0;  // on a simulated wire: ticks of the machine's steady clock, else 0
 };
+static_assert(sizeof(Envelope) == message_header_bytes);
 
 /// For these values, which are what all ranks have (or should have).
 Header header_of(Kind kind, const at::Tensor& values);

@@ -16,6 +16,9 @@
 
 namespace fg::comm {
 
+/// What goes before each message in host memory.
+inline constexpr std::size_t message_header_bytes = 96;
+
 class Transfer;
 class Transport;
 class Waiting;
