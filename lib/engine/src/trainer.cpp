@@ -276,12 +276,19 @@ void Trainer::save() {
   saved_at_ = state_.step;
 }
 
+Trainer::Due Trainer::due_after(std::uint64_t step, const Cursor& next) const {
+  const bool is_last = step >= settings_.total_steps;
+  const bool evaluates = parts_.evaluation != nullptr && settings_.eval_every > 0;
+  return {.is_last = is_last,
+          .evaluation = evaluates && (is_due(step, settings_.eval_every) || is_last),
+          .sample = is_due(step, settings_.sample_every),
+          .save = is_due(step, settings_.save_every) ||
+                  (settings_.saves_at_epoch_ends && next.row == 0)};
+}
+
 bool Trainer::must_land() const {
-  const std::uint64_t step = state_.step + flights_.size();
-  const bool ends_epoch = settings_.saves_at_epoch_ends && flights_.back().data.rows.next.row == 0;
-  return step >= settings_.total_steps || ends_epoch || requests_.any() ||
-         is_due(step, settings_.save_every) || is_due(step, settings_.sample_every) ||
-         (parts_.evaluation != nullptr && is_due(step, settings_.eval_every));
+  const Due due = due_after(state_.step + flights_.size(), flights_.back().data.rows.next);
+  return due.is_last || due.evaluation || due.sample || due.save || requests_.any();
 }
 
 void Trainer::poll() {
@@ -297,25 +304,22 @@ void Trainer::poll() {
 
 std::optional<RunEnd> Trainer::after_step() {
   const std::uint64_t step = state_.step;
-  const bool is_last = step >= settings_.total_steps;
+  const Due due = due_after(step, state_.cursor);
   poll();
   if (requests_.stop == ExitCode::terminated) return RunEnd::terminated;
-  if (state_.interval.steps > 0 && (is_due(step, settings_.log_every) || is_last)) write_record();
+  if (state_.interval.steps > 0 && (is_due(step, settings_.log_every) || due.is_last))
+    write_record();
   if (!flights_.empty()) return std::nullopt;  // the weights are a later step's
   const Requests requests = std::exchange(requests_, {});
-  bool stops_early = false;
-  if (parts_.evaluation != nullptr && settings_.eval_every > 0 &&
-      (is_due(step, settings_.eval_every) || is_last))
-    stops_early = evaluate() && !is_last;
-  if (is_due(step, settings_.sample_every)) parts_.hooks.sample(step);
+  const bool stops_early = due.evaluation && evaluate() && !due.is_last;
+  if (due.sample) parts_.hooks.sample(step);
   const bool is_new_best =
       settings_.keeps_best && evaluated_at_ == step && state_.best_step == step;
-  const bool ends_epoch = settings_.saves_at_epoch_ends && state_.cursor.row == 0;
-  if (is_due(step, settings_.save_every) || ends_epoch || requests.any() ||
-      (settings_.saves_at_end && (is_last || stops_early || is_new_best)))
+  if (due.save || requests.any() ||
+      (settings_.saves_at_end && (due.is_last || stops_early || is_new_best)))
     save();
   if (stops_early) return RunEnd::stopped_early;
-  if (is_last) return RunEnd::finished;
+  if (due.is_last) return RunEnd::finished;
   if (requests.requeue) return RunEnd::requeue;
   if (requests.stop) return RunEnd::interrupted;
   return std::nullopt;

@@ -21,8 +21,8 @@ TEST(BitSum, TellsEveryChangedWeight) {
     std::set<std::string> sums{before};
     const std::size_t count = parameters.layout().fused.size();
     for (std::size_t index = 0; index < count; ++index) {
-      const at::Tensor last = parameters.fused(index).view(-1).narrow(
-          0, parameters.fused(index).numel() - 1, 1);
+      const at::Tensor last =
+          parameters.fused(index).view(-1).narrow(0, parameters.fused(index).numel() - 1, 1);
       const at::Tensor kept = last.clone();
       last.add_(1);
       sums.insert(bit_sum(parameters));

@@ -132,6 +132,14 @@ private:
   optim::StepReport report_of(Flight& flight) const;
   void accept(Flight& flight, const optim::StepReport& report);
   void roll_back(const StepRows& rows);
+  /// After a step, of which the data goes on at `next`.
+  struct Due {
+    bool is_last = false;
+    bool evaluation = false;
+    bool sample = false;
+    bool save = false;
+  };
+  Due due_after(std::uint64_t step, const Cursor& next) const;
   /// True where the step that is in the air now must be judged before the next one starts.
   bool must_land() const;
   void poll();
