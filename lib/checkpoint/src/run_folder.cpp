@@ -198,7 +198,7 @@ void require_shared(session::Session& session, const RunFolder* leads, const fs:
   session.together([&] {
     const auto begin = std::chrono::steady_clock::now();
     while (!fs::exists(checkpoints_in(root) / mark)) {
-      if (std::chrono::steady_clock::now() - begin > std::chrono::seconds(10))
+      if (std::chrono::steady_clock::now() - begin > std::chrono::seconds(5))
         fail(ExitCode::usage,
              root.string() + " is not the run folder of rank 0 (" + session.hosts()[0] +
                  "): put train.output_dir on a disk that all machines share, or let each "

@@ -60,7 +60,7 @@ private:
 };
 
 /// Collective. Makes sure that all ranks see the folder of the one that leads it, which brings it
-/// along (`leads`; nullptr elsewhere); `root` is each rank's path to it. Looks for 10 s, since NFS
+/// along (`leads`; nullptr elsewhere); `root` is each rank's path to it. Looks for 5 s, since NFS
 /// shows new files late. Error(usage) on a rank that does not see it.
 void require_shared(session::Session& session, const RunFolder* leads,
                     const std::filesystem::path& root);
