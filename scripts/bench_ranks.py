@@ -3,12 +3,14 @@
 
     scripts/bench_ranks.py MODEL [--shape 7b|1b|as-it-is] [--ranks 2] [--setups 1f1b zb_h1 zbv ddp]
                            [--rows 16] [--microbatch 1] [--length 2048] [--policy keep] [--steps 8] [--wire 1gbit]
-                           [--json FILE]
+                           [--extra-warmup 0] [--limit 900] [--json FILE]
 
 MODEL is a folder with a tokenizer and a config.json; weights are random. A row a run: positions a second (median of
 the steps behind the third), the ratio to one rank, and for pipelines the share of the ranks times one rank that a
 textbook pipeline would reach (1F1B with a fused backward m / (m + p - 1), else 3m / (3m + p - 1)). With --wire, a
-link of that rate is pretended between the ranks (comm.simulate_link), and the share is that of what it carries."""
+link of that rate is pretended between the ranks (comm.simulate_link), and the share is that of what it carries.
+The JSON file is written anew behind each run. Where one fails or takes more than --limit seconds, its train.log and
+hang-*.json are copied to the folder that OUT names, else the working one."""
 
 import argparse
 import json
@@ -25,6 +27,8 @@ from bench.rows import SHAPES
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CHATS = ROOT / "configs/samantha/data/train.jsonl"
 BEHIND = 3  # the first steps make connections and choose algorithms
+TOKENS_A_COPY = 60_000  # of CHATS at least: its texts have 52,000 to 57,000 in vocabularies of 32k to 128k, turns more
+TAKE_EXTRA_WARMUP = ("1f1b", "zb_h1")
 PIPELINES = ("gpipe", "1f1b", "interleaved_1f1b", "zb_h1", "zbv")
 
 
@@ -63,23 +67,24 @@ def make_inputs(arguments, folder):
     (folder / "shape").mkdir()
     (folder / "shape/config.json").write_text(json.dumps(config))
     text = CHATS.read_text()
-    copies = 1 + arguments.rows * arguments.length * (arguments.steps + 1) // 100_000
+    copies = 1 + arguments.rows * arguments.length * (arguments.steps + 1) // TOKENS_A_COPY
     (folder / "chats.jsonl").write_text(text * copies)
     return config
 
 
 def command(arguments, folder, setup):
-    words = [arguments.bin / "fg-train", "--save-strategy", "no", "--max-steps", arguments.steps,
+    words = [arguments.bin / "fg-train", "--devices", arguments.devices, "--save-strategy", "no", "--max-steps", arguments.steps,
              "--seq-len", arguments.length, "--output-dir", folder / setup]
     settings = {"model.init": "random", "model.config": folder / "shape", "model.tokenizer": arguments.model,
                 "data.path": folder / "chats.jsonl", "data.cache": folder / "cache", "log.every": 1,
                 "log.tensorboard": "false", "train.global_batch_size": arguments.rows,
                 "train.microbatch_size": arguments.microbatch, "memory.policy": arguments.policy,
                 "optimizer.type": "adafactor", "optimizer.lr": 1e-5, "optimizer.gradient_dtype": "auto",
-                "lr_schedule.type": "constant", "train.epochs": 100}
+                "lr_schedule.type": "constant", "train.epochs": 100, "comm.timeout_s": 60}
     if setup in PIPELINES:
         words += ["--trainer", "pipeline", "--pipeline-schedule", setup]
-        settings["parallel.extra_warmup"] = arguments.extra_warmup
+        if setup in TAKE_EXTRA_WARMUP:
+            settings["parallel.extra_warmup"] = arguments.extra_warmup
         if arguments.wire:
             settings["comm.simulate_link"] = arguments.wire
     if setup == "ddp":
@@ -91,10 +96,35 @@ def command(arguments, folder, setup):
     return [str(word) for word in words]
 
 
+def end(started):
+    """mpirun ends its ranks on SIGTERM; killed at once it would leave them."""
+    started.terminate()
+    try:
+        started.wait(20)
+    except subprocess.TimeoutExpired:
+        started.kill()
+        started.wait()
+
+
+def give_up(folder, setup, why, errors):
+    """Ends the program, with what the run leaves to look at."""
+    kept = pathlib.Path(os.environ.get("OUT", "."))
+    for file in (*folder.glob(f"{setup}/hang-*.json"), *folder.glob(f"{setup}/train.log")):
+        shutil.copy(file, kept / f"{setup}-{file.name}")
+    sys.exit(f"bench_ranks: {setup} {why}\n{errors[-3000:]}")
+
+
 def run(arguments, folder, setup):
-    done = subprocess.run(command(arguments, folder, setup), capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"bench_ranks: {setup} ended with {done.returncode}\n{done.stderr[-3000:]}")
+    with open(folder / f"{setup}.txt", "w+") as errors:
+        started = subprocess.Popen(command(arguments, folder, setup), stdout=subprocess.DEVNULL, stderr=errors)
+        try:
+            code = started.wait(arguments.limit)
+            why = f"ended with {code}" if code else ""
+        except subprocess.TimeoutExpired:
+            why = f"took more than {arguments.limit:g} s"
+            end(started)
+    if why:
+        give_up(folder, setup, why, (folder / f"{setup}.txt").read_text())
     lines = (folder / setup / "metrics.jsonl").read_text().splitlines()
     speeds = [json.loads(line)["tokens_per_second"] for line in lines][BEHIND:]
     memory = max(json.loads(lines[-1])["memory_gib"])
@@ -137,6 +167,8 @@ def main():
     parser.add_argument("--extra-warmup", type=int, default=0)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--wire", default="")
+    parser.add_argument("--devices", default="auto")
+    parser.add_argument("--limit", type=float, default=900, help="seconds that one run may take")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--bin", type=pathlib.Path, default=pathlib.Path(os.environ.get("FG_BIN", ROOT / "build/bin")))
     arguments = parser.parse_args()
@@ -152,8 +184,8 @@ def main():
             one = results[0]["tokens_per_second"] if results else result["tokens_per_second"]
             results.append(judge(arguments, config, one, result))
             show(results[-1])
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1))
+            if arguments.json:
+                arguments.json.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """scripts/bench_ranks.py: what it measures and the bounds it holds figures against."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -33,12 +34,31 @@ def test_one_rank_and_several_are_measured_in_turns(root, programs, chat_model, 
     assert len(done.stdout.splitlines()) == 4
 
 
-def test_a_set_up_that_fails_is_named(root, programs, chat_model):
+def test_a_set_up_that_fails_is_named_and_keeps_what_was_measured(root, programs, chat_model, tmp_path):
     done = subprocess.run(
         [sys.executable, root / "scripts/bench_ranks.py", chat_model, "--bin", programs, "--setups", "zbv", "--rows",
-         "2", "--length", "64", "--steps", "4"],
-        capture_output=True, text=True, timeout=300, env=os.environ | ONE_THREAD)
+         "2", "--length", "64", "--steps", "4", "--json", tmp_path / "figures.json"],
+        capture_output=True, text=True, timeout=300, env=os.environ | ONE_THREAD | {"OUT": str(tmp_path)})
     assert done.returncode != 0 and "zbv ended with 2" in done.stderr  # two layers are too few for four stages
+    assert [row["setup"] for row in json.loads((tmp_path / "figures.json").read_text())] == ["one"]
+    assert "stages" in (tmp_path / "zbv-train.log").read_text()
+
+
+def test_a_run_that_takes_too_long_is_ended_with_its_ranks(bench_ranks, tmp_path, monkeypatch):
+    (tmp_path / "1f1b").mkdir()
+    (tmp_path / "1f1b/hang-1.json").write_text("{}")
+    monkeypatch.setenv("OUT", str(tmp_path))
+    monkeypatch.setattr(bench_ranks, "command", lambda *_: ["sleep", "100"])
+    with pytest.raises(SystemExit, match="1f1b took more than 0.2 s"):
+        bench_ranks.run(argparse.Namespace(limit=0.2), tmp_path, "1f1b")
+    assert (tmp_path / "1f1b-hang-1.json").exists()
+
+
+@pytest.mark.parametrize("setup, warmup", [("1f1b", True), ("zb_h1", True), ("zbv", False), ("ddp", False)])
+def test_more_warmup_goes_to_the_schedules_that_take_it(bench_ranks, setup, warmup):
+    given = argparse.Namespace(bin=bench_ranks.ROOT, devices="cpu", steps=8, length=64, model="m", rows=2, microbatch=1,
+                               policy="keep", extra_warmup=2, wire="", ranks=2)
+    assert ("parallel.extra_warmup=2" in bench_ranks.command(given, bench_ranks.ROOT, setup)) == warmup
 
 
 def test_a_gigabit_wire_bounds_7b_where_the_arithmetic_says(bench_ranks):
