@@ -6,6 +6,7 @@
 #include <c10/core/AllocatorConfig.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
 
 #include <fg/base/error.hpp>
 #include <fg/device/cuda_call.hpp>
@@ -98,6 +99,7 @@ void use(c10::Device device) {
 void synchronise(c10::Device device) {
   if (device.is_cpu()) return;
   count_wait();
+  const c10::cuda::CUDAGuard guard(device);
   check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
 }
 
@@ -115,6 +117,7 @@ Memory memory_of(c10::Device device) {
   memory.peak_allocated = bytes_of(stats.allocated_bytes[0].peak);
   memory.reserved = bytes_of(stats.reserved_bytes[0].current);
   memory.driver_calls = bytes_of(stats.num_device_alloc);
+  const c10::cuda::CUDAGuard guard(device);  // the driver answers for the current device
   std::size_t free_bytes = 0;
   std::size_t total = 0;
   check(cudaMemGetInfo(&free_bytes, &total), "cudaMemGetInfo");
