@@ -85,6 +85,13 @@ def test_more_microbatches_on_their_way_between_machines_change_no_bit(job, one_
     assert_same_bits(tmp_path / "run", one_process(model, *COMMON, *settings))
 
 
+def test_a_simulated_wire_is_a_wire_to_the_plan(job, tmp_path):
+    done = job(("1f1b", 1), "llama", tmp_path / "run", "parallel.pipeline=2", "parallel.extra_warmup=2",
+               "comm.simulate_link=1gbit", "train.global_batch_size=4", options=["--plan"])
+
+    assert "2 more microbatches on their way from rank 0 to rank 1" in done.stdout
+
+
 # Sums in another order: equal to rounding.
 CLOSE = ["train.epochs=100", "train.max_steps=20", "train.global_batch_size=6", "eval.every=10",
          "optimizer.clip_norm=0.5", "optimizer.lr=1e-3"]

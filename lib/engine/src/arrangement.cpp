@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 #include <fg/base/error.hpp>
@@ -40,6 +41,15 @@ void require_ranks(const ParallelSettings& settings, const World& world, Trainer
     refuse(kind == TrainerKind::ddp
                ? "the configuration asks for " + std::to_string(data) + " replicas (parallel.data)"
                : "the configuration asks for a pipeline of " + number_of_ranks(pipeline));
+}
+
+/// Where wires lie: a simulated one parts all ranks.
+std::vector<int> nodes_of(const World& world) {
+  std::vector<int> nodes = world.node_of_rank;
+  nodes.resize(static_cast<std::size_t>(world.ranks), 0);
+  if (world.has_simulated_wire && !fault_planted("engine.simulated_wire_unseen"))
+    std::iota(nodes.begin(), nodes.end(), 0);
+  return nodes;
 }
 
 /// In multiplications of one token's forward pass; the embedding only copies.
@@ -177,11 +187,8 @@ Arrangement arrange(const ParallelSettings& settings, const World& world,
       settings.split.empty()
           ? schedule::split_by_cost(cost, result.rank_of_stage, world.rank_speed)
           : schedule::split_as_given(settings.split, cost, result.rank_of_stage, world.rank_speed);
-  if (settings.extra_warmup > 0) {
-    std::vector<int> nodes = world.node_of_rank;
-    nodes.resize(static_cast<std::size_t>(world.ranks), 0);
-    result.extra_warmup = schedule::extra_on_wires(nodes, settings.extra_warmup);
-  }
+  if (settings.extra_warmup > 0)
+    result.extra_warmup = schedule::extra_on_wires(nodes_of(world), settings.extra_warmup);
   return result;
 }
 

@@ -135,6 +135,22 @@ TEST(Arrangement, TakesAGivenSplitAndKnowsWhereTiedEndsMeet) {
   EXPECT_FALSE(given.tied_ends_cross());
 }
 
+TEST(Arrangement, AddsWarmupOnWiresAloneAndASimulatedOneIsAWire) {
+  ParallelSettings settings = pipeline_of(schedule::Kind::one_forward_one_backward);
+  settings.extra_warmup = 2;
+  const auto extra = [&](std::vector<int> nodes, bool is_simulated) {
+    const World world{.rank = 0,
+                      .ranks = 4,
+                      .node_of_rank = std::move(nodes),
+                      .has_simulated_wire = is_simulated,
+                      .rank_speed = {}};
+    return arrange(settings, world, config_of(16), row_tokens, true).extra_warmup;
+  };
+  EXPECT_EQ(extra({0, 0, 1, 1}, false), (std::vector<int>{0, 2, 0}));
+  EXPECT_EQ(extra({0, 0, 0, 0}, true), (std::vector<int>{2, 2, 2}));
+  EXPECT_EQ(extra({}, true), (std::vector<int>{2, 2, 2}));
+}
+
 TEST(Arrangement, ChoosesByRanksAndMemoryWhereNothingIsSaid) {
   const auto kind = [](ParallelSettings settings, int ranks, bool fits) {
     return arrange(settings, {.rank = 0, .ranks = ranks, .node_of_rank = {}, .rank_speed = {}},
