@@ -73,8 +73,8 @@ def make_inputs(arguments, folder):
 
 
 def command(arguments, folder, setup):
-    words = [arguments.bin / "fg-train", "--devices", arguments.devices, "--save-strategy", "no", "--max-steps", arguments.steps,
-             "--seq-len", arguments.length, "--output-dir", folder / setup]
+    words = [arguments.bin / "fg-train", "--devices", arguments.devices, "--save-strategy", "no",
+             "--max-steps", arguments.steps, "--seq-len", arguments.length, "--output-dir", folder / setup]
     settings = {"model.init": "random", "model.config": folder / "shape", "model.tokenizer": arguments.model,
                 "data.path": folder / "chats.jsonl", "data.cache": folder / "cache", "log.every": 1,
                 "log.tensorboard": "false", "train.global_batch_size": arguments.rows,

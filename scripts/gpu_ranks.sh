@@ -58,7 +58,7 @@ bench() {
     python3 scripts/bench_ranks.py "$work/tiny" "${words[@]}" --rows 4 --length 64 --steps 4 --limit 60 \
       --bin "$programs" --json "$json"
   else
-    python3 scripts/bench_ranks.py "$model" "$@" --bin "$programs" --json "$json"
+    python3 scripts/bench_ranks.py "$model" "$@" --limit 200 --bin "$programs" --json "$json"
   fi
 }
 
@@ -99,7 +99,9 @@ run_small() {
   [ "$ranks" = 1 ] || words=(scripts/mpirun.sh "$ranks" "${words[@]}")
   "${words[@]}" > "$work/$run.txt" 2>&1 || { tail -20 "$work/$run.txt"; return 1; }
   # One file of weights, whoever wrote which slices.
-  "$programs/fg-finalize" "$work/$run" "$work/$run-model" > "$work/$run.txt" 2>&1 || { tail "$work/$run.txt"; return 1; }
+  "$programs/fg-finalize" "$work/$run" "$work/$run-model" > "$work/$run.txt" 2>&1 && return
+  tail -20 "$work/$run.txt"
+  return 1
 }
 
 # same RUN OTHER
@@ -186,7 +188,8 @@ end_of_peer() {
   for file in "$run"/hang-*.json "$run"/train.log; do
     [ -e "$file" ] && cp "$file" "$out/$one-$(basename "$file")"
   done
-  echo "{\"signal\": \"$signal\", \"timeout_s\": $timeout, \"code\": $code, \"seconds\": $seconds}" | tee "$out/$one.json"
+  printf '{"signal": "%s", "timeout_s": %d, "code": %d, "seconds": %s}\n' \
+    "$signal" $timeout $code "$seconds" | tee "$out/$one.json"
   [[ " $codes " == *" $code "* ]] && python3 -c "import sys; sys.exit($seconds > $timeout + 5)"
 }
 
@@ -233,7 +236,8 @@ for part in $parts; do
   wait $running
   code=$?
   [ $code = 0 ] || worst=1
-  table+=$(printf '%-8s %4d %6d s  %s' "$part" $code $((SECONDS - begin)) "$(tail -1 "$out/$part.txt" | cut -c1-80)")$'\n'
+  last=$(tail -n 1 "$out/$part.txt" | cut -c1-80)
+  table+=$(printf '%-8s %4d %6d s  %s' "$part" $code $((SECONDS - begin)) "$last")$'\n'
   printf '%s: code %d after %d s\n' "$part" $code $((SECONDS - begin))
 done
 printf '%-8s %4s %8s  %s\n%s' part code time "last line" "$table" | tee "$out/table.txt"
