@@ -80,7 +80,7 @@ std::unique_ptr<Communicator> Communicator::connect(session::Session& session, O
   if (session.size() > 1 && !device.is_cpu()) {
     const Operation operation{"connect", "", 0, all, std::nullopt};
     const Waiting waiting(*shared, operation, shared->history.begin(operation));
-    transport = nccl_transport(std::move(transport), device, all, Traffic::any, waiting);
+    transport = nccl_transport(std::move(transport), device, all, shared->options.traffic, waiting);
     waiting.note_end();
   }
   return std::unique_ptr<Communicator>(

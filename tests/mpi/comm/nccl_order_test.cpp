@@ -271,8 +271,12 @@ TEST_F(NcclOnGpu, TellsItsSpeedAndItsMemory) {
   const double with_any = mib_in_use();
   all->barrier();
   const auto messages = all->group(all->world_ranks(), Traffic::messages);
-  std::printf("a group for anything takes %.0f MiB and %.0f ms, one for messages %.0f MiB\n",
-              with_any - before, made, mib_in_use() - with_any);
+  const double with_messages = mib_in_use();
+  const auto numbers = all->group(all->world_ranks(), Traffic::numbers);
+  std::printf(
+      "a group for anything takes %.0f MiB and %.0f ms, one for messages %.0f MiB, "
+      "one for numbers %.0f MiB\n",
+      with_any - before, made, with_messages - with_any, mib_in_use() - with_messages);
   const auto rate = [&](const char* name, std::int64_t count, auto&& operation) {
     const at::Tensor values = at::zeros({count}, on_gpu(at::kFloat));
     operation(values);

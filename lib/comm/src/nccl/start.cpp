@@ -20,10 +20,11 @@
 namespace fg::comm {
 namespace {
 
-/// The most multiprocessors that messages take. One carries 17 GB/s over NVLink, and 2 MiB are on
-/// their way through it to where nobody receives yet (measured on two H200).
+/// The most multiprocessors that a group takes, unless it is for any traffic. One carries 17 GB/s
+/// over NVLink, and 2 MiB are on their way through it to where nobody receives yet (measured on two
+/// H200).
 int most_ctas(Traffic traffic) {
-  return traffic == Traffic::messages ? 2 : 8;
+  return traffic == Traffic::near_messages ? 8 : 2;
 }
 
 /// NCCL connects two ranks when they first meet in an operation, and the host waits for that.
@@ -31,7 +32,9 @@ void connect(ncclComm_t comm, const Start& start, const c10::cuda::CUDAStream& s
   const c10::cuda::CUDAStreamGuard guard(stream);
   const at::Tensor numbers = at::zeros({2}, at::TensorOptions(at::kFloat).device(start.device));
   float* const first = numbers.data_ptr<float>();
-  if (start.traffic != Traffic::any && start.ranks == 2) {
+  const bool is_for_messages =
+      start.traffic == Traffic::messages || start.traffic == Traffic::near_messages;
+  if (is_for_messages && start.ranks == 2) {
     const int peer = 1 - start.rank;
     nccl_check(ncclGroupStart(), "ncclGroupStart");
     nccl_check(ncclSend(first, 1, ncclFloat32, peer, comm, stream.stream()), "ncclSend");

@@ -24,6 +24,21 @@ class Transport;
 class Waiting;
 struct Shared;
 
+/// What a group is for, equal on its members; of account for tensors on GPUs alone.
+enum class Traffic {
+  any,
+  /// Sums of few numbers: NCCL takes no more multiprocessors than for messages, and so a tenth of
+  /// the GPU memory that it would take by itself.
+  numbers,
+  /// Messages over a slow link: NCCL takes few of a GPU's multiprocessors. A receive begins when it
+  /// is issued, beside the computing, which it slows down while it waits: by 4 to 14 % on an H200.
+  messages,
+  /// Messages between GPUs of one machine, the computing's time before the messages': a receive
+  /// begins, in its place among the group's operations, only when its Pending is asked or another
+  /// operation of the group is issued. A message of up to 16 MiB leaves its sender before that.
+  near_messages,
+};
+
 struct Options {
   /// A wait ends with Error(hang) once nothing has moved for so long. The peers are named.
   double timeout_s = 600;
@@ -45,18 +60,8 @@ struct Options {
   /// all ranks, which must share the machine's clock; tensors on GPUs are held up by a kernel that
   /// spins on one multiprocessor of the sender.
   double simulate_bytes_per_second = 0;
-};
-
-/// What a group is for, equal on its members; of account for tensors on GPUs alone.
-enum class Traffic {
-  any,
-  /// Messages over a slow link: NCCL takes few of a GPU's multiprocessors. A receive begins when it
-  /// is issued, beside the computing, which it slows down while it waits: by 4 to 14 % on an H200.
-  messages,
-  /// Messages between GPUs of one machine, the computing's time before the messages': a receive
-  /// begins, in its place among the group's operations, only when its Pending is asked or another
-  /// operation of the group is issued. A message of up to 16 MiB leaves its sender before that.
-  near_messages,
+  /// What the group of all ranks is for.
+  Traffic traffic = Traffic::any;
 };
 
 /// Something under way. Holds its tensor, whose memory must not be touched (of a send: not be
