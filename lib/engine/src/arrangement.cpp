@@ -116,6 +116,22 @@ std::string Arrangement::node_order_note() const {
          " would do (mpirun --map-by slot, srun --distribution=block, or the hostfile's order)";
 }
 
+Links Arrangement::links_of(int of_rank) const {
+  if (trainer == TrainerKind::basic || ranks == 1) return {};
+  if (trainer == TrainerKind::ddp) return {.sums = 1};
+  Links links{.numbers = 1};
+  std::set<int> neighbours;
+  for (const int stage : stages_of(of_rank))
+    for (const int other : {stage - 1, stage + 1})
+      if (other >= 0 && other < stages())
+        neighbours.insert(rank_of_stage[static_cast<std::size_t>(other)]);
+  neighbours.erase(of_rank);
+  for (const int neighbour : neighbours)
+    (are_near(of_rank, neighbour) ? links.near_ways : links.far_ways) += 2;  // there and back
+  if (tied_ends_cross() && (of_rank == 0 || of_rank == rank_of_stage.back())) links.sums = 1;
+  return links;
+}
+
 schedule::Plan Arrangement::plan(int microbatches, schedule::UpdateTime updates) const {
   schedule::Plan plan = schedule::with_transfers(schedule::build({.kind = schedule,
                                                                   .ranks = ranks,

@@ -13,6 +13,18 @@ constexpr std::int64_t library_bytes = 48 << 20;
 /// The workspace of matrix products.
 constexpr std::int64_t gpu_library_bytes = 32 << 20;
 
+/// What NCCL keeps on the GPU for a group: of two ranks of one machine with NVLink, measured
+/// (docs/benchmarks/2026-11-23-nccl.md, "Speed and memory"): with as many CTAs as NCCL takes by
+/// itself, with 8 for near messages, and with 2 for messages over a wire and sums of few numbers.
+constexpr std::int64_t sums_bytes = 486 << 20;
+constexpr std::int64_t near_way_bytes = 150 << 20;
+constexpr std::int64_t far_way_bytes = 42 << 20;
+
+std::int64_t bytes_of(const Links& links) {
+  return links.sums * sums_bytes + links.near_ways * near_way_bytes +
+         (links.numbers + links.far_ways) * far_way_bytes;
+}
+
 std::int64_t size_of(at::ScalarType type) {
   return static_cast<std::int64_t>(c10::elementSize(type));
 }
@@ -33,8 +45,10 @@ std::int64_t MemoryForecast::total() const {
 }
 
 std::vector<std::pair<std::string, std::int64_t>> MemoryForecast::parts() const {
-  return {{"weights", weights},         {"gradients", gradients}, {"optimizer", optimizer},
-          {"activations", activations}, {"working", working},     {"libraries", libraries}};
+  return {{"weights", weights},     {"gradients", gradients},
+          {"optimizer", optimizer}, {"activations", activations},
+          {"working", working},     {"libraries", libraries},
+          {"NCCL", links}};
 }
 
 MemoryForecast forecast_memory(const MemoryQuestion& question) {
@@ -79,6 +93,7 @@ MemoryForecast forecast_memory(const MemoryQuestion& question) {
   if (question.policies.others == model::MemoryPolicy::offload && others > 0)
     forecast.working += 4 * hidden;
   forecast.libraries = question.device.is_cuda() ? gpu_library_bytes : library_bytes;
+  if (question.device.is_cuda()) forecast.links = bytes_of(question.links);
   return forecast;
 }
 

@@ -327,7 +327,7 @@ void Run::report_memory() const {
   const std::uint64_t peak = is_gpu ? device::memory_of(settings_.device).peak_allocated
                                     : process_memory().peak_resident - memory_before_;
   log::info("peak memory " + std::to_string(peak) + " bytes, forecast " +
-            std::to_string(plan_.memory.total()) +
+            std::to_string(plan_.memory.in_tensors()) +
             (is_gpu ? " (in tensors on the GPU)"
                     : " (beyond " + format_bytes(memory_before_) + " before the model was made)"));
 }

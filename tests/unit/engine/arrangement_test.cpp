@@ -151,6 +151,28 @@ TEST(Arrangement, AddsWarmupOnWiresAloneAndASimulatedOneIsAWire) {
   EXPECT_EQ(extra({}, true), (std::vector<int>{2, 2, 2}));
 }
 
+TEST(Arrangement, CountsTheGroupsOfEachRankByTheirUse) {
+  const auto links = [](schedule::Kind kind, std::vector<int> nodes, bool is_tied = false) {
+    arch::ModelConfig config = config_of(16);
+    config.tied = is_tied;
+    const World world{.rank = 0, .ranks = 3, .node_of_rank = std::move(nodes), .rank_speed = {}};
+    const Arrangement all = arrange(pipeline_of(kind), world, config, row_tokens, true);
+    return std::vector<Links>{all.links_of(0), all.links_of(1), all.links_of(2)};
+  };
+  using schedule::Kind;
+  const Links end{.numbers = 1, .near_ways = 2}, middle{.numbers = 1, .near_ways = 4};
+  EXPECT_EQ(links(Kind::one_forward_one_backward, {0, 0, 0}), (std::vector{end, middle, end}));
+  EXPECT_EQ(links(Kind::zero_bubble_v, {0, 0, 0}), (std::vector{end, middle, end}));
+  EXPECT_EQ(links(Kind::interleaved, {0, 0, 0}), (std::vector{middle, middle, middle}));
+  EXPECT_EQ(links(Kind::gpipe, {0, 0, 1}),
+            (std::vector{end, Links{.numbers = 1, .near_ways = 2, .far_ways = 2},
+                         Links{.numbers = 1, .far_ways = 2}}));
+  const Links tied{.sums = 1, .numbers = 1, .near_ways = 2};
+  EXPECT_EQ(links(Kind::gpipe, {0, 0, 0}, true), (std::vector{tied, middle, tied}));
+  EXPECT_EQ(made(replicas(), 4).links_of(2), Links{.sums = 1});
+  EXPECT_EQ(made({}, 1).links_of(0), Links{});
+}
+
 TEST(Arrangement, ChoosesByRanksAndMemoryWhereNothingIsSaid) {
   const auto kind = [](ParallelSettings settings, int ranks, bool fits) {
     return arrange(settings, {.rank = 0, .ranks = ranks, .node_of_rank = {}, .rank_speed = {}},

@@ -106,6 +106,24 @@ TEST(ChoosePolicies, OffloadsOnAGpuAloneWhereCheckpointingIsTooMuch) {
             model::MemoryPolicy::checkpoint);
 }
 
+TEST(Forecast, CountsWhatNcclKeepsOfAGpuBesideTheTensors) {
+  const Case the;
+  const auto mebibytes = [&](const Links& links, at::Device device) {
+    MemoryQuestion question = the.question();
+    question.device = device;
+    question.links = links;
+    const MemoryForecast forecast = forecast_memory(question);
+    EXPECT_EQ(forecast.in_tensors() + forecast.links, forecast.total());
+    return forecast.links >> 20;
+  };
+  const at::Device gpu(at::kCUDA, 0);
+  EXPECT_EQ(mebibytes({}, gpu), 0);
+  EXPECT_EQ(mebibytes({.sums = 1}, gpu), 486);  // a replica
+  EXPECT_EQ(mebibytes({.numbers = 1, .near_ways = 4}, gpu), 42 + 4 * 150);
+  EXPECT_EQ(mebibytes({.sums = 1, .numbers = 1, .far_ways = 2}, gpu), 486 + 3 * 42);
+  EXPECT_EQ(mebibytes({.sums = 1}, at::kCPU), 0);
+}
+
 TEST(Forecast, IsTheSumOfItsParts) {
   const MemoryForecast forecast = forecast_memory(Case().question());
   std::int64_t sum = 0;

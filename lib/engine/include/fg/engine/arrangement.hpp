@@ -44,6 +44,16 @@ struct Held {
   std::int64_t halves = 0;       // of those, between the halves of their backward pass
 };
 
+/// The groups in which a rank exchanges tensors with others, by what they are for.
+struct Links {
+  int sums = 0;       // of gradients
+  int numbers = 0;    // sums of losses and norms alone
+  int near_ways = 0;  // messages to or from one neighbour on this machine
+  int far_ways = 0;   // the same over a wire
+
+  friend bool operator==(const Links&, const Links&) = default;
+};
+
 /// Who does what. The same on every rank but for `rank`.
 struct Arrangement {
   TrainerKind trainer = TrainerKind::basic;
@@ -69,6 +79,7 @@ struct Arrangement {
   /// What to say where the machines of neighbours alternate, so that more goes over the network
   /// than need be; else "".
   std::string node_order_note() const;
+  Links links_of(int of_rank) const;
   /// The order of one step of so many microbatches, on all ranks.
   schedule::Plan plan(int microbatches, schedule::UpdateTime updates) const;
   /// In a step of so many microbatches. {1, 0} unless this is a pipeline.

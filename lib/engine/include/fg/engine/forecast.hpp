@@ -25,6 +25,7 @@ struct MemoryQuestion {
   model::LayerPolicies policies = {};
   std::vector<params::Part> parts = {};     // of the model that are here; none: all of it
   Held held = {};                           // by a pipeline's rank
+  Links links = {};                         // to other ranks
   std::int64_t microbatch_tokens = 0;       // of the longest microbatch
   std::int64_t microbatches = 1;            // of one step on this rank
   std::optional<at::ScalarType> kept = {};  // the gradient buffer, if any
@@ -32,8 +33,8 @@ struct MemoryQuestion {
 };
 
 /// Bytes at the peak of a training step, part by part: of the process, beyond what it has before
-/// the model is made; on a GPU, of all tensors there (the driver's context, half a gibibyte, comes
-/// on top).
+/// the model is made; on a GPU, of all tensors there and of NCCL's buffers (the driver's context,
+/// half a gibibyte, comes on top).
 struct MemoryForecast {
   std::int64_t weights = 0;
   std::int64_t gradients = 0;  // the buffer, and what one tensor's gradient is formed in
@@ -41,8 +42,11 @@ struct MemoryForecast {
   std::int64_t activations = 0;  // what all layers save
   std::int64_t working = 0;      // of the layer or head at whose turn the peak comes
   std::int64_t libraries = 0;    // LibTorch's and the allocator's own
+  std::int64_t links = 0;        // NCCL's buffers between ranks with GPUs
 
   std::int64_t total() const;
+  /// What LibTorch's allocator sees of it.
+  std::int64_t in_tensors() const { return total() - links; }
   /// Each part's name and bytes, in the order above.
   std::vector<std::pair<std::string, std::int64_t>> parts() const;
 };
