@@ -78,7 +78,7 @@ std::vector<session::Fact> facts_of(const RunSettings& settings, const RunPlan& 
   if (plan.train) facts.push_back({"data", plan.train->set().content_hash()});
   if (plan.evaluation)
     facts.push_back({"evaluation's data", plan.evaluation->set().content_hash()});
-  if (ranks.trainer == TrainerKind::ddp)
+  if (ranks.trainer != TrainerKind::basic)
     facts.push_back({"gradients", plan.kept ? c10::toString(*plan.kept) : "not kept"});
   if (ranks.trainer == TrainerKind::pipeline)
     facts.push_back({"plan", schedule::fingerprint(ranks.plan(static_cast<int>(plan.microbatches),

@@ -133,6 +133,22 @@ MemoryQuestion memory_question(const RunSettings& settings, const RunPlan& plan,
   return question;
 }
 
+/// That of the rank with the least room: ranks add up each other's gradients, so all need one type.
+at::ScalarType kept_type(const RunSettings& settings, const RunPlan& plan,
+                         const std::vector<MemoryQuestion>& of_rank, std::uint64_t least) {
+  static const bool of_own = fault_planted("engine.gradient_type_of_each");
+  for (int rank = 0; rank < plan.arrangement.ranks; ++rank) {
+    if (of_own && rank != plan.arrangement.rank) continue;
+    const MemoryQuestion& question = of_rank[static_cast<std::size_t>(rank)];
+    const auto others = static_cast<std::uint64_t>(forecast_memory(question).total());
+    const at::ScalarType type = optim::gradient_dtype(settings.optimizer.gradient_type,
+                                                      parameters_of(question.layout, plan.type),
+                                                      least - std::min(least, others));
+    if (type != at::kFloat) return type;
+  }
+  return at::kFloat;
+}
+
 /// Of this rank; and what it comes to on the others, in the order of ranks.
 void plan_gradients(const RunSettings& settings, RunPlan& plan) {
   const optim::GradientNeeds needs = needs_of(settings, plan);
@@ -140,26 +156,28 @@ void plan_gradients(const RunSettings& settings, RunPlan& plan) {
   optim::validate(settings.optimizer.clip);
   optim::validate(settings.optimizer.guard, plan.update_time == UpdateTime::at_end);
   const std::uint64_t available = available_bytes(settings);
-  // The sums of replicas need one type on all of them.
-  const std::uint64_t least = settings.least_available_bytes.value_or(available);
+  std::vector<params::Layout> layouts;
+  std::vector<optim::Assignments> own;
   for (int rank = 0; rank < plan.arrangement.ranks; ++rank) {
-    const params::Layout layout = params::plan_layout(plan.config, plan.parts_of(rank));
-    const optim::Assignments own = plan.assignments_of(layout);
-    MemoryQuestion question = memory_question(settings, plan, rank, layout, own);
-    if (plan.update_time != UpdateTime::in_backward) {
-      const auto others = static_cast<std::uint64_t>(forecast_memory(question).total());
-      question.kept =
-          optim::gradient_dtype(settings.optimizer.gradient_type, parameters_of(layout, plan.type),
-                                least - std::min(least, others));
-    }
+    layouts.push_back(params::plan_layout(plan.config, plan.parts_of(rank)));
+    own.push_back(plan.assignments_of(layouts.back()));
+  }
+  std::vector<MemoryQuestion> of_rank;
+  for (std::size_t rank = 0; rank < layouts.size(); ++rank)
+    of_rank.push_back(
+        memory_question(settings, plan, static_cast<int>(rank), layouts[rank], own[rank]));
+  if (plan.update_time != UpdateTime::in_backward)
+    plan.kept =
+        kept_type(settings, plan, of_rank, settings.least_available_bytes.value_or(available));
+  for (MemoryQuestion& question : of_rank) {
+    question.kept = plan.kept;
     question.policies = choose_policies(question, settings.model.policy,
                                         settings.model.budget_bytes.value_or(available));
     plan.memory_of_rank.push_back(forecast_memory(question));
-    if (rank != plan.arrangement.rank) continue;
-    plan.kept = question.kept;
-    plan.policies = question.policies;
-    plan.memory = plan.memory_of_rank.back();
   }
+  const auto me = static_cast<std::size_t>(plan.arrangement.rank);
+  plan.policies = of_rank[me].policies;
+  plan.memory = plan.memory_of_rank[me];
 }
 
 bool all_exist(const data::Options& options) {
