@@ -200,6 +200,8 @@ app::Program describe() {
   program.examples = {"fg-bench --shape 7b --rows 4 --length 2048 --policy checkpoint",
                       "fg-bench --shape ~/model/config.json --devices cpu --length 128 --steps 3"};
   add_options(program);
+  program.on_ranks = "it is refused";
+  program.more_codes = {ExitCode::rank_lost};
   program.linked = {ops::tensor_library()};
   return program;
 }

@@ -27,7 +27,7 @@ Json versions() {
   Json all;
   all["fg"] = std::string(version()) + " (" + std::string(commit()) + ")";
   all["torch"] = ops::tensor_library();
-  all["cuda"] = device::cuda_description();
+  all["cuda"] = device::cuda_version();
   return all;
 }
 

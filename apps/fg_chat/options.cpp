@@ -121,6 +121,8 @@ app::Program describe() {
                       "fg-chat ~/samantha --system \"You are Samantha.\" --temperature 0.7",
                       "fg-chat ~/samantha/checkpoints/checkpoint-120 --greedy < question.txt"};
   add_options(program);
+  program.on_ranks = "it is refused";
+  program.more_codes = {ExitCode::numerics, ExitCode::rank_lost};
   program.linked = {text::regex_library(), text::unicode_library()};
   return program;
 }

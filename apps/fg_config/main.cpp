@@ -48,6 +48,7 @@ app::Program describe() {
   add("format", app::word(),
       "graph: dot (Graphviz; the default) or svg (a picture); with --lr text (the default) or svg");
   program.take_arguments("words");
+  program.on_ranks = "only rank 0 answers";
   return program;
 }
 

@@ -28,7 +28,7 @@ void add_options(app::Program& program) {
   add("dtype", word()->default_value("auto"),
       "auto (bfloat16 on a GPU, float32 on the CPU), float32, bfloat16 or float16");
   add("devices,d", word()->default_value("auto"),
-      "auto (a GPU where there is one), cpu, or a GPU's number");
+      "auto (GPUs where there are any), cpu, or the GPUs to use, for example 0,1,3");
   add("logits-out", word(),
       "HDF5 file to make: a dataset logits_N, [tokens, vocabulary] float32, "
       "for line N of --input-ids, from 0");
@@ -68,6 +68,7 @@ app::Program describe() {
                       "mpirun -np 4 fg-eval ~/samantha --data held_out.jsonl",
                       "fg-eval ~/samantha --data chats.json --split train[95%:] --json"};
   add_options(program);
+  program.more_codes = {ExitCode::numerics, ExitCode::hang, ExitCode::rank_lost};
   program.linked = {store::hdf5_library(), text::regex_library(), text::unicode_library()};
   return program;
 }

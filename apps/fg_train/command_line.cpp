@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include <fg/base/error.hpp>
+#include <fg/comm/nccl.hpp>
 #include <fg/ops/libraries.hpp>
 #include <fg/store/libraries.hpp>
 #include <fg/text/libraries.hpp>
@@ -27,7 +28,7 @@ constexpr std::array key_options{
     KeyOption{"seq-len", "train.seq_len", "most tokens of a row"},
     KeyOption{"lr", "optimizer.lr", "the optimizer's learning rate"},
     KeyOption{"epochs", "train.epochs", "passes over the data"},
-    KeyOption{"trainer", "train.trainer", "auto, basic, ddp, fsdp (fsdp2) or pipeline"},
+    KeyOption{"trainer", "train.trainer", "auto, basic, ddp or pipeline (fsdp: not in this version)"},
     KeyOption{"trainer-type", "train.trainer", "the same"},
     KeyOption{"pipeline-schedule", "parallel.schedule",
               "gpipe, 1f1b, interleaved_1f1b, zb_h1 or zbv (class names such as Schedule1F1B too)"},
@@ -99,8 +100,8 @@ app::Program describe() {
       "latest checkpoint. docs/configuration.md has every key; --set sets any of them.";
   program.usage = {"[CONFIG] [-M MODEL_DIR] [--output-dir DIR] [options]"};
   program.examples = {
-      "fg-train configs/quickstart.yaml -M my-model --set data.path=chats.jsonl --output-dir run",
-      "fg-train configs/samantha/llama3_1b/1gpu_default.yaml -M ~/llama3 --dry-run",
+      "fg-train configs/samantha/llama3_1b/1gpu_default.yaml -M llama3 --output-dir run --dry-run",
+      "mpirun -np 2 fg-train configs/samantha/llama2_7b/2gpu_pp.yaml -M llama2 --output-dir run",
       "fg-train config.yaml -M my-model --save-strategy no --max-steps 10"};
   auto add = program.own.add_options();
   using app::word;
@@ -113,12 +114,16 @@ app::Program describe() {
       "auto (GPUs where there are any), cpu, or the GPUs to use, for example 0,1,3");
   add("deterministic", "bit-equal results on a GPU too");
   add("dry-run", "resolve everything, forecast memory and time, print the launch lines, and stop");
-  add("plan", "print the run's header, and stop");
+  add("plan",
+      "print the run's header, of a pipeline also the order of work and the bytes on the wire, and "
+      "stop");
   add("debug-optimizer-groups",
       "print each parameter's group, optimizer, state and bytes, and stop");
   program.take_argument("configuration");
-  program.linked = {ops::tensor_library(), store::hdf5_library(), text::regex_library(),
-                    text::unicode_library()};
+  program.more_codes = {ExitCode::numerics, ExitCode::hang, ExitCode::rank_lost, ExitCode::requeue};
+  const std::string nccl = comm::nccl_version();
+  program.linked = {ops::tensor_library(), nccl.empty() ? "" : "NCCL " + nccl,
+                    store::hdf5_library(), text::regex_library(), text::unicode_library()};
   return program;
 }
 

@@ -24,21 +24,43 @@ void print(const std::vector<std::string>& lines) {
   for (const std::string& line : lines) std::fputs((line + "\n").c_str(), stdout);
 }
 
+/// A word as a shell takes it for one.
+std::string quoted(const std::string& word) {
+  constexpr const char* harmless =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+  if (!word.empty() && word.find_first_not_of(harmless) == std::string::npos) return word;
+  std::string text = "'";
+  for (const char each : word) text += each == '\'' ? std::string("'\\''") : std::string(1, each);
+  return text + "'";
+}
+
+/// Paths go by their options, since --set would read them as YAML.
+std::string option_of(const config::Override& override) {
+  if (!override.is_text) return " --set " + quoted(override.key + "=" + override.value);
+  return (override.key == "model.path" ? " -M " : " --output-dir ") + quoted(override.value);
+}
+
 /// The lines that start this run on as many ranks as it needs.
 void print_launch_lines(const train::CommandLine& line, std::int64_t ranks) {
-  std::string command = "fg-train " + line.configuration.string();
-  for (const config::Override& each : line.overrides)
-    command += " --set " + each.key + "=" + each.value;
+  std::string command = "fg-train " + quoted(line.configuration.string());
+  for (const config::Override& each : line.overrides) command += option_of(each);
+  if (line.devices != "auto") command += " --devices " + quoted(line.devices);
   const std::string count = std::to_string(ranks);
   print({"start it with", ranks == 1 ? "  " + command : "  mpirun -np " + count + " " + command,
          "  srun --mpi=pmix --ntasks=" + count + " " + command});
 }
 
-void print_estimate(const engine::RunSettings& settings, const engine::RunPlan& plan) {
+/// By the speed of the device that this process has: of several ranks, and of another machine's
+/// devices, nothing is known.
+void print_estimate(const engine::RunSettings& settings, const engine::RunPlan& plan,
+                    std::int64_t ranks) {
   const double seconds = engine::estimate_seconds(settings, plan);
-  print({std::isfinite(seconds)
-             ? "about " + log::format_duration(seconds) + " of training on this machine"
-             : "the time is not known without the data"});
+  if (!std::isfinite(seconds)) return print({"the time is not known without the data"});
+  const std::string device = settings.device.is_cpu() ? "this CPU" : "this GPU";
+  print({"about " + log::format_duration(seconds) + " of training at the speed of " + device +
+         (ranks == 1 ? ""
+                     : "; " + std::to_string(ranks) + " ranks with one each take 1/" +
+                           std::to_string(ranks) + " of that at best")});
 }
 
 /// What --plan, --dry-run and --debug-optimizer-groups print.
@@ -56,7 +78,7 @@ void answer(const train::CommandLine& line, const engine::RunSettings& settings,
       return;
     case train::Ask::dry_run:
       print(log::format_block("dry run", engine::describe(settings, plan)));
-      print_estimate(settings, plan);
+      print_estimate(settings, plan, ranks);
       print_launch_lines(line, ranks);
       return;
   }

@@ -46,7 +46,7 @@ std::vector<session::Fact> facts_of(const engine::RunSettings& settings) {
   static const bool is_other = fault_planted("train.other_version");
   const std::string release = is_other ? "0.0.0" : std::string(version());
   std::vector<session::Fact> facts{{"fg", release + " " + std::string(commit())},
-                                   {"LibTorch", ops::tensor_library()},
+                                   {"LibTorch", ops::tensor_version()},
                                    {"MPI", session::mpi_library()},
                                    {"NCCL", comm::nccl_version()},
                                    {"kind of device", settings.device.is_cuda() ? "GPU" : "CPU"}};

@@ -1,5 +1,6 @@
 #include "command_line.hpp"
 
+#include <array>
 #include <cstdio>
 #include <limits>
 #include <sstream>
@@ -30,6 +31,51 @@ options::options_description common_options() {
   return common;
 }
 
+struct CodeWords {
+  ExitCode code;
+  const char* meaning;
+  bool is_of_all = true;
+};
+
+constexpr std::array code_words{
+    CodeWords{ExitCode::done, "done"},
+    CodeWords{ExitCode::usage, "usage or configuration"},
+    CodeWords{ExitCode::data, "data"},
+    CodeWords{ExitCode::cannot_load, "cannot load"},
+    CodeWords{ExitCode::cannot_save, "cannot save"},
+    CodeWords{ExitCode::numerics, "not finite", false},
+    CodeWords{ExitCode::hang, "a rank hung", false},
+    CodeWords{ExitCode::rank_lost, "a rank or GPU was lost", false},
+    CodeWords{ExitCode::ranks_disagree, "ranks disagree"},
+    CodeWords{ExitCode::bug, "a bug of ours"},
+    CodeWords{ExitCode::requeue, "saved before the end", false},
+    CodeWords{ExitCode::interrupted, "SIGINT"},
+    CodeWords{ExitCode::terminated, "SIGTERM"}};
+
+/// The text's words in lines of at most 80.
+std::string wrapped(const std::string& text) {
+  constexpr std::size_t width = 80;
+  std::string lines;
+  std::size_t begin = 0;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    const bool is_full = lines.size() - begin + 1 + word.size() > width;
+    if (!lines.empty()) lines += is_full ? "\n" : " ";
+    if (is_full) begin = lines.size();
+    lines += word;
+  }
+  return lines + "\n";
+}
+
+std::string codes_of(const Program& program) {
+  std::string text = "Exit codes:";
+  for (const CodeWords& each : code_words)
+    if (each.is_of_all || program.more_codes.contains(each.code))
+      text += (text.back() == ':' ? " " : ", ") + std::to_string(static_cast<int>(each.code)) +
+              " " + each.meaning;
+  return text + " (docs/operations.md).";
+}
+
 void print_help(const Program& program) {
   std::ostringstream out;
   out << program.name << ": " << program.summary << "\n\n";
@@ -39,10 +85,10 @@ void print_help(const Program& program) {
   out << "\n" << program.own << "\n" << common_options();
   if (!program.examples.empty()) out << "\nExamples:\n";
   for (const std::string& example : program.examples) out << "  " << example << "\n";
-  out << "\nAlone it is one process; under `mpirun -np N` or `srun --mpi=pmix` the ranks share the "
-         "work.\nExit codes: 0 done, 2 usage or configuration, 3 data, 4 cannot load, 5 cannot "
-         "save, "
-         "9 ranks disagree,\n70 a bug of ours, 130 SIGINT, 143 SIGTERM (docs/operations.md).\n";
+  out << "\n"
+      << wrapped("Alone it is one process; under `mpirun -np N` or `srun --mpi=pmix` " +
+                 program.on_ranks + ".")
+      << wrapped(codes_of(program));
   std::fputs(out.str().c_str(), stdout);
 }
 
@@ -55,7 +101,8 @@ void print_version(const Program& program) {
       << BOOST_VERSION % 100 << "\nnlohmann-json " << NLOHMANN_JSON_VERSION_MAJOR << "."
       << NLOHMANN_JSON_VERSION_MINOR << "." << NLOHMANN_JSON_VERSION_PATCH << "\n"
       << session::mpi_library() << "\n";
-  for (const std::string& library : program.linked) out << library << "\n";
+  for (const std::string& library : program.linked)
+    if (!library.empty()) out << library << "\n";
   std::fputs(out.str().c_str(), stdout);
 }
 

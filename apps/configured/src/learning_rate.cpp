@@ -7,6 +7,8 @@ namespace {
 
 std::int64_t replicas_of(const config::Configuration& configuration, std::int64_t ranks) {
   const config::Parallel& parallel = configuration.parallel;
+  // Of one rank, whatever the job has; fg-train refuses more by the trainer's name.
+  if (configuration.train.trainer == config::Trainer::basic) return 1;
   if (parallel.data) return *parallel.data;
   if (parallel.pipeline) return std::max<std::int64_t>(1, ranks / *parallel.pipeline);
   return configuration.train.trainer == config::Trainer::pipeline ? 1 : ranks;

@@ -36,7 +36,11 @@ c10::Device choose_device(std::string_view words, int) {
   return c10::kCPU;
 }
 
-std::string cuda_description() {
+std::string cuda_version() {
+  return {};
+}
+
+std::string kernel_architectures() {
   return {};
 }
 

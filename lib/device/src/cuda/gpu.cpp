@@ -103,9 +103,13 @@ void synchronise(c10::Device device) {
   check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
 }
 
-std::string cuda_description() {
+std::string cuda_version() {
   return "CUDA " + std::to_string(CUDART_VERSION / 1000) + "." +
-         std::to_string(CUDART_VERSION % 1000 / 10) + ", kernels for " + FG_CUDA_ARCHITECTURES;
+         std::to_string(CUDART_VERSION % 1000 / 10);
+}
+
+std::string kernel_architectures() {
+  return FG_CUDA_ARCHITECTURES;
 }
 
 Memory memory_of(c10::Device device) {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <limits>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include <boost/program_options/positional_options.hpp>
 
 #include <fg/app/arguments.hpp>
+#include <fg/base/error.hpp>
 #include <fg/session/session.hpp>
 
 namespace fg::app {
@@ -24,7 +26,11 @@ struct Program {
   options::options_description own{"Options"};
   options::options_description hidden;  // the names of positional arguments
   options::positional_options_description positional;
-  std::vector<std::string> linked;  // for --version, one library a line
+  std::vector<std::string> linked;  // for --version, one library a line; empty ones are left out
+  /// For --help, what the ranks do where there are several.
+  std::string on_ranks = "the ranks share the work";
+  /// For --help, the codes that it may leave with beyond those of every program (docs/operations.md).
+  std::set<ExitCode> more_codes;
   /// How long ranks wait for each other at first (Session::set_timeout). Programs that share out
   /// work of any length wait without end.
   double patience_s = 600;

@@ -50,7 +50,10 @@ void synchronise(c10::Device device);
 /// How often the host has waited for a GPU in this process.
 std::uint64_t host_waits();
 
-/// "CUDA 13.0, kernels for 90"; empty in a build without CUDA. For --version.
-std::string cuda_description();
+/// "CUDA 13.0"; empty in a build without CUDA.
+std::string cuda_version();
+
+/// What this build's kernels are for, "89 90"; empty in a build without CUDA.
+std::string kernel_architectures();
 
 }  // namespace fg::device
