@@ -134,7 +134,18 @@ struct Setting {
   const char* name;
   double operations_per_second;  // of one GPU, as measured or expected of training
   std::vector<int> nodes;
+  bool has_24_gb = false;
 };
+
+/// What fg-train --plan says of the rank that needs most, with bfloat16 gradients and a GiB for the
+/// driver, against a card of 24 GB.
+const char* memory_mark(Kind kind, int extra, const Setting& setting) {
+  if (!setting.has_24_gb) return "";
+  const bool is_over = kind == Kind::gpipe ||
+                       (setting.nodes.size() == 2 &&
+                        (extra > 0 || kind == Kind::zero_bubble_h1 || kind == Kind::zero_bubble_v));
+  return is_over ? " (over 24 GB)" : "";
+}
 
 Forecast on_network(Kind kind, int extra, const Setting& setting, double bits_per_second) {
   const int ranks = static_cast<int>(setting.nodes.size());
@@ -150,10 +161,10 @@ Forecast on_network(Kind kind, int extra, const Setting& setting, double bits_pe
 }
 
 std::string networks() {
-  const std::vector<Setting> settings = {{"3090, 2 nodes x 1", 0.65 * 71e12, {0, 1}},
-                                         {"4090, 2 nodes x 1", 0.65 * 165e12, {0, 1}},
-                                         {"4090, 2 nodes x 2", 0.65 * 165e12, {0, 0, 1, 1}},
-                                         {"4090, 4 nodes x 1", 0.65 * 165e12, {0, 1, 2, 3}},
+  const std::vector<Setting> settings = {{"3090, 2 nodes x 1", 0.65 * 71e12, {0, 1}, true},
+                                         {"4090, 2 nodes x 1", 0.65 * 165e12, {0, 1}, true},
+                                         {"4090, 2 nodes x 2", 0.65 * 165e12, {0, 0, 1, 1}, true},
+                                         {"4090, 4 nodes x 1", 0.65 * 165e12, {0, 1, 2, 3}, true},
                                          {"H200, 2 nodes x 1", 0.55 * 989e12, {0, 1}}};
   const std::vector<std::pair<Kind, int>> rows = {
       {Kind::gpipe, 0},          {Kind::one_forward_one_backward, 0},
@@ -166,7 +177,8 @@ std::string networks() {
   for (const Setting& setting : settings)
     for (const auto& [kind, extra] : rows) {
       text += "| " + std::string(setting.name) + " | `" + std::string(to_string(kind)) + "`" +
-              (extra == 0 ? "" : ", warm-up + " + std::to_string(extra)) + " |";
+              (extra == 0 ? "" : ", warm-up + " + std::to_string(extra)) +
+              memory_mark(kind, extra, setting) + " |";
       for (const double rate : {0.0, 10e9, 2.5e9, 1e9})
         text += " " + fixed(on_network(kind, extra, setting, rate).efficiency, 2) + " |";
       const double tokens = 8.0 * static_cast<double>(setting.nodes.size()) * 2048;
@@ -177,18 +189,27 @@ std::string networks() {
 
 constexpr double wires[] = {1e9, 2.5e9, 10e9};
 
+/// One GPU with all of Llama-2-7B: what the others of its kind gain.
+std::string alone(const Setting& setting) {
+  const std::string speed = fixed(2048 * setting.operations_per_second / row_operations, 0);
+  return "| " + std::string(setting.name).replace(0, 1, "1") + " | – | " + speed + " | " + speed +
+         " | " + speed + " |\n";
+}
+
 /// Pipelines of one GPU a machine, without and with more microbatches in flight.
 std::string pipelines() {
-  const std::vector<Setting> settings = {{"2 x 3090", 0.65 * 71e12, {0, 1}},
-                                         {"4 x 3090", 0.65 * 71e12, {0, 1, 2, 3}},
-                                         {"2 x 4090", 0.65 * 165e12, {0, 1}},
-                                         {"4 x 4090", 0.65 * 165e12, {0, 1, 2, 3}},
+  const std::vector<Setting> settings = {{"2 x 3090", 0.65 * 71e12, {0, 1}, true},
+                                         {"4 x 3090", 0.65 * 71e12, {0, 1, 2, 3}, true},
+                                         {"2 x 4090", 0.65 * 165e12, {0, 1}, true},
+                                         {"4 x 4090", 0.65 * 165e12, {0, 1, 2, 3}, true},
                                          {"2 x H200", 0.55 * 989e12, {0, 1}}};
   std::string text =
       "| machines | `extra_warmup` | 1 GbE | 2.5 GbE | 10 GbE |\n|---|---|---|---|---|\n";
-  for (const Setting& setting : settings)
+  for (const Setting& setting : settings) {
+    if (setting.nodes.size() == 2) text += alone(setting);
     for (const int extra : {0, 2}) {
-      text += "| " + std::string(setting.name) + " | " + std::to_string(extra) + " |";
+      text += "| " + std::string(setting.name) + " | " + std::to_string(extra) +
+              memory_mark(Kind::one_forward_one_backward, extra, setting) + " |";
       const double tokens = 8.0 * static_cast<double>(setting.nodes.size()) * 2048;
       for (const double wire : wires) {
         const Forecast step = on_network(Kind::one_forward_one_backward, extra, setting, wire);
@@ -196,10 +217,11 @@ std::string pipelines() {
       }
       text += "\n";
     }
+  }
   return text;
 }
 
-/// Seconds that the gradients of a step are on each machine's wire, two bytes a parameter.
+/// Seconds that the gradients of a step are on each machine's wire, two bytes a parameter (bfloat16).
 std::string copies() {
   std::string text = "| model | machines | 1 GbE | 2.5 GbE | 10 GbE |\n|---|---|---|---|---|\n";
   for (const auto& [name, parameters] :
