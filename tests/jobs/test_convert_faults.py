@@ -168,6 +168,7 @@ def test_help_and_version_say_what_there_is(programs):
     for option in ("--dtype", "--add-tokens", "--chat-template", "--skip-default-tokens", "--format",
                    "--max-shard-size", "--pad-vocab-to", "--verify", "--overwrite", "--dry-run"):
         assert option in done.stdout
+    assert "9 ranks disagree" in done.stdout and "75 saved" not in done.stdout
     done = run(programs, "--version")
     assert done.returncode == 0
     for part in ("fg-convert 0.", "commit", "Open MPI", "HDF5"):

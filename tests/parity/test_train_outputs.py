@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+import shlex
 import subprocess
 import sys
 
@@ -194,6 +195,31 @@ def test_every_configuration_runs_dry(root, programs, tmp_path):
         assert done.returncode == 0, f"{path}: {done.stderr}"
         assert "memory" in done.stdout and "srun --mpi=pmix" in done.stdout, path
     assert not (tmp_path / "run").exists()
+
+
+def test_a_printed_launch_line_typed_asks_for_the_same_run(programs, chat_model, few_chats, tmp_path):
+    """Blanks, quotes and the device, too."""
+    def launch_lines(words):
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return [line.strip() for line in done.stdout.splitlines() if "fg-train" in line]
+
+    (tmp_path / "a b.yaml").write_text("train: {seq_len: 64}\n")
+    lines = launch_lines([str(word) for word in (
+        programs / "fg-train", "a b.yaml", "-M", chat_model, "--output-dir", "it's r 2", "-d", "cpu", "--dry-run",
+        "--set", f"data.path={few_chats}", "--set", "data.split=train[:9]")])
+    assert len(lines) == 2 and " --devices cpu" in lines[0] and "srun --mpi=pmix" in lines[1]
+    name, *typed = shlex.split(lines[0])
+    assert name == "fg-train" and {"a b.yaml", "it's r 2", "data.split=train[:9]"} <= set(typed)
+    assert launch_lines([str(programs / name), *typed, "--dry-run"]) == lines
+
+
+def test_several_ranks_of_a_basic_configuration_are_refused_by_its_name(root, programs, chat_model, few_chats, tmp_path):
+    done = subprocess.run([str(word) for word in (
+        root / "scripts/mpirun.sh", 2, programs / "fg-train", "-M", chat_model, "--output-dir", tmp_path / "run",
+        root / "configs/samantha/llama3_1b/1gpu_default.yaml", "--set", f"data.path={few_chats}")],
+        capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "train.trainer basic takes 1 rank, but the job has 2 ranks" in done.stderr
 
 
 @pytest.mark.parametrize("dtype, optimizer, policy, length", [

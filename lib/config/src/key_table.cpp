@@ -39,7 +39,7 @@ void add_training(std::vector<Key>& table) {
   const std::vector<Key> rows = {
       FG_KEY(train.trainer,
              "how ranks share the work; auto: one rank basic, else ddp if it fits, "
-             "else pipeline")
+             "else pipeline; fsdp: not in this version")
           .alias("fsdp2", "fsdp"),
       FG_KEY(train.global_batch_size, "rows of one optimizer step over the whole job").least(1),
       FG_KEY(train.batch_size, "the same per replica (a pipeline is one replica)")
@@ -64,16 +64,24 @@ void add_training(std::vector<Key>& table) {
       FG_KEY(train.deterministic, "the same bits every time on a GPU too, by slower kernels"),
 
       FG_KEY(parallel.pipeline, "ranks of a pipeline").least(1).unset("ranks ÷ parallel.data"),
-      FG_KEY(parallel.data, "replicas").least(1).unset("ranks ÷ parallel.pipeline"),
-      FG_KEY(parallel.data_mode, "what replicas of a pipeline do: hold everything, or cut it"),
+      FG_KEY(parallel.data, "replicas; with a pipeline only 1 in this version")
+          .least(1)
+          .unset("ranks ÷ parallel.pipeline"),
+      FG_KEY(parallel.data_mode,
+             "what replicas hold: everything, or (fsdp: not in this version) a part"),
       FG_KEY(parallel.schedule, "order of forward and backward in a pipeline")
           .alias("ScheduleGPipe", "gpipe")
           .alias("Schedule1F1B", "1f1b")
           .alias("ScheduleInterleaved1F1B", "interleaved_1f1b")
           .alias("ScheduleZBVZeroBubble", "zbv"),
       FG_KEY(parallel.split, "blocks of each stage").least(0).unset("balanced by cost"),
-      FG_KEY(parallel.extra_warmup, "more microbatches in flight, for slow links").least(0),
-      FG_KEY(parallel.wire, "how activations travel between stages; auto: as computed"),
+      FG_KEY(parallel.extra_warmup,
+             "more microbatches in flight across each boundary between machines (or with "
+             "comm.simulate_link); 1f1b and zb_h1")
+          .least(0),
+      FG_KEY(
+          parallel.wire,
+          "how activations travel between stages; auto: as computed; others: not in this version"),
 
       FG_KEY(memory.policy,
              "what a block keeps for its backward: everything, its input, its input "
@@ -182,10 +190,14 @@ void add_records(std::vector<Key>& table) {
       FG_KEY(log.samples.temperature, "0: always the likeliest").least(0),
 
       FG_KEY(comm.timeout_s, "a rank that waits longer ends the job").above(0),
-      FG_KEY(comm.interface, "network interface, such as eth0")
+      FG_KEY(comm.interface,
+             "network between the ranks: names of interfaces or subnets by comma, such as "
+             "eth0,eno1 or 10.0.0.0/24")
           .host_local()
-          .unset("the launcher's choice"),
-      FG_KEY(comm.simulate_link, "a slow link to pretend, for experiments").unset("none"),
+          .unset("$FG_INTERFACE, else the default route's"),
+      FG_KEY(comm.simulate_link,
+             "a slow link to pretend between the ranks, such as 100mbit or 1gbit")
+          .unset("none"),
   };
   table.insert(table.end(), rows.begin(), rows.end());
 }
