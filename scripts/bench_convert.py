@@ -4,7 +4,7 @@
 
     scripts/bench_convert.py [FOLDER] [--runs 3] [--check]
 
-FOLDER (build/bench-convert) needs 7 GB. --check exits with 1 if the promises of the design are not
+FOLDER (build/bench-convert) needs 7 GB. --check exits with 1 if the limits of docs/benchmarks are not
 kept: RssAnon + RssShmem under 1.2 x the largest tensor + 512 MiB, at least 60 % of the copy's speed.
 """
 

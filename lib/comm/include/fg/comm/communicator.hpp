@@ -31,7 +31,7 @@ enum class Traffic {
   /// the GPU memory that it would take by itself.
   numbers,
   /// Messages over a slow link: NCCL takes few of a GPU's multiprocessors. A receive begins when it
-  /// is issued, beside the computing, which it slows down while it waits: by 4 to 14 % on an H200.
+  /// is issued, beside the computing, which it slows down while it waits: by 4 to 13 % on an H200.
   messages,
   /// Messages between GPUs of one machine, the computing's time before the messages': a receive
   /// begins, in its place among the group's operations, only when its Pending is asked or another
