@@ -214,6 +214,19 @@ def test_a_printed_launch_line_typed_asks_for_the_same_run(programs, chat_model,
     assert launch_lines([str(programs / name), *typed, "--dry-run"]) == lines
 
 
+def test_help_says_what_ranks_do_and_the_codes_of_the_program(programs):
+    def help_of(name):
+        done = subprocess.run([programs / name, "--help"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0
+        return " ".join(done.stdout.split())
+
+    for code in ("6 not finite", "7 a rank hung", "8 a rank or GPU was lost", "75 saved before the end"):
+        assert code in help_of("fg-train")
+    assert "6 not finite" in help_of("fg-eval") and "the ranks share the work" in help_of("fg-eval")
+    assert "6 not finite" in help_of("fg-chat") and "it is refused" in help_of("fg-chat")
+    assert "only rank 0 answers" in help_of("fg-config") and "6 not" not in help_of("fg-config")
+
+
 def test_several_ranks_of_a_basic_configuration_are_refused_by_its_name(root, programs, chat_model, few_chats, tmp_path):
     done = subprocess.run([str(word) for word in (
         root / "scripts/mpirun.sh", 2, programs / "fg-train", "-M", chat_model, "--output-dir", tmp_path / "run",
