@@ -15,6 +15,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Ranks that wait leave the core to those that compute: tests have more ranks than cores.
 POLITE = ONE_THREAD | {"OMPI_MCA_mpi_yield_when_idle": "1"}
 
+# These tests are about ranks on the CPU, also where there are GPUs, which take no float32.
+ON_CPU = ("--devices", "cpu")
+
 # sh -c ON_RANK RANK NAME=VALUE PROGRAM …: sets a variable on one rank alone, or with MORE=… gives it more
 # arguments.
 ON_RANK = """[ "$OMPI_COMM_WORLD_RANK" = "$0" ] && export "$1"; shift; exec "$@" $MORE"""
@@ -30,7 +33,7 @@ def layout(name):
     return ranks, ["train.trainer=pipeline", f"parallel.schedule={kind}"]
 
 
-def job_words(programs, name, model, data, output, settings, options=(), on_rank=None):
+def job_words(programs, name, model, data, output, settings, options=ON_CPU, on_rank=None):
     """The command of one job. on_rank: (rank, "NAME=VALUE"), for ON_RANK."""
     ranks, parallel = layout(name)
     words = [] if ranks == 1 else [ROOT / "scripts/mpirun.sh", ranks]
