@@ -100,6 +100,27 @@ std::string ranks_text(const RunPlan& plan) {
   return text;
 }
 
+/// What memory.policy auto has come to; empty where every layer keeps its activations.
+std::string policies_text(const RunSettings& settings, const RunPlan& plan) {
+  if (settings.model.policy) return "";
+  const bool is_alone = plan.arrangement.ranks == 1;
+  std::string text = is_alone ? "\nlayers kept: " : "\nlayers kept on each rank: ";
+  bool is_mixed = false;
+  for (std::size_t rank = 0; rank < plan.policies_of_rank.size(); ++rank) {
+    const model::LayerPolicies& policies = plan.policies_of_rank[rank];
+    std::int64_t layers = 0;
+    for (const params::Part& part : plan.parts_of(static_cast<int>(rank)))
+      layers += part.last_layer - part.first_layer;
+    text +=
+        (rank > 0 ? ", " : "") + std::to_string(policies.kept) + " of " + std::to_string(layers);
+    if (policies.kept == layers) continue;
+    is_mixed = true;
+    text += policies.others == model::MemoryPolicy::offload ? " (others offload)"
+                                                            : " (others checkpoint)";
+  }
+  return is_mixed ? text : "";
+}
+
 /// Of the rank that needs most.
 std::string memory_text(const RunSettings& settings, const RunPlan& plan) {
   const auto most = std::ranges::max_element(plan.memory_of_rank, {}, &MemoryForecast::total);
@@ -116,7 +137,7 @@ std::string memory_text(const RunSettings& settings, const RunPlan& plan) {
   }
   const std::uint64_t available =
       settings.available_bytes.value_or(available_memory(settings.device));
-  text += ") of " + format_bytes(available) + " available";
+  text += ") of " + format_bytes(available) + " available" + policies_text(settings, plan);
   if (plan.arrangement.trainer != TrainerKind::pipeline) return text;
   text += "\nof each rank:";
   for (const MemoryForecast& each : plan.memory_of_rank)

@@ -173,6 +173,7 @@ void plan_gradients(const RunSettings& settings, RunPlan& plan) {
     question.kept = plan.kept;
     question.policies = choose_policies(question, settings.model.policy,
                                         settings.model.budget_bytes.value_or(available));
+    plan.policies_of_rank.push_back(question.policies);
     plan.memory_of_rank.push_back(forecast_memory(question));
   }
   const auto me = static_cast<std::size_t>(plan.arrangement.rank);

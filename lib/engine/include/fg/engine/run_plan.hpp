@@ -45,9 +45,11 @@ struct RunPlan {
   std::optional<at::ScalarType> kept;  // the gradient buffer's type
   UpdateTime update_time = UpdateTime::in_backward;
   model::LayerPolicies policies;
-  MemoryForecast memory;                       // of this rank
-  std::vector<MemoryForecast> memory_of_rank;  // as this rank sees the others
-  TrainerSettings trainer;                     // its total_steps is 0 where the data is not known
+  MemoryForecast memory;  // of this rank
+  // As this rank sees the others.
+  std::vector<model::LayerPolicies> policies_of_rank;
+  std::vector<MemoryForecast> memory_of_rank;
+  TrainerSettings trainer;  // its total_steps is 0 where the data is not known
 
   std::int64_t parameters() const;
   /// The parts of the model that a rank holds; this one.
