@@ -1,6 +1,7 @@
 """Many ranks against one process with the same microbatches: equal as docs/numerics.md promises."""
 
 import itertools
+import re
 
 import pytest
 
@@ -121,15 +122,12 @@ def test_replicas_with_a_microbatch_each_have_the_bits_of_one_process(layout, ca
     assert_same_bits(tmp_path / "run", one_process(model, *settings))
 
 
-MIXED_GIB = 0.0496
-
-
 def test_a_stage_may_keep_some_layers_and_make_others_again(job, one_process, tmp_path):
     model, *settings = of_case("h")
-    done = job(("1f1b", 2), model, tmp_path / "run", *settings, "memory.policy=auto",
-               f"memory.budget_gib={MIXED_GIB}")
+    # The first stage's forecast is 50.9 MiB where all of its five layers keep, and 49.7 where none does.
+    done = job(("1f1b", 2), model, tmp_path / "run", *settings, "memory.policy=auto", "memory.budget_gib=0.0491")
 
-    assert "layers kept on each rank: 2 of 4 (others checkpoint), 4 of 4" in done.stderr
+    assert re.search(r"layers kept on each rank: [1-4] of 5 \(others checkpoint\), ", done.stderr), done.stderr
     assert_same_bits(tmp_path / "run", one_process(model, *settings))
 
 
