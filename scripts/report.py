@@ -1,13 +1,22 @@
 """Reads JUnit files, prints the skipped tests with their reasons and one line of totals.
 
+    report.py ctest.xml pytest.xml programs/*.xml
+
 A reason begins with a tag in brackets: "[hf] transformers is not installed". Tags that FG_REQUIRE
 names (comma-separated) must not be skipped: one that was makes this exit with 1.
+
+For ctest a program that runs under mpirun is one test, whatever its tests came to. Its own file, named
+as ctest names it (comm_mpi_test.2.xml), takes the place of ctest's entry, and must be there. A test for
+which the ranks are too few ([ranks]) may be skipped by a run of one rank only.
 """
 
 import os
+import pathlib
 import re
 import sys
 import xml.etree.ElementTree as xml
+
+PROGRAM = re.compile(r"[a-z0-9_]+_test\.(\d+)")  # as ctest names the run of a whole program
 
 
 def reason_of(case, skipped):
@@ -17,31 +26,69 @@ def reason_of(case, skipped):
     return found.group(0).strip() if found else text or "no reason given"
 
 
-def main(paths):
-    passed, failures, skips = 0, 0, []
-    for path in paths:
-        for case in xml.parse(path).iter("testcase"):
-            if case.get("status") == "disabled":
-                continue  # GoogleTest's DISABLED_: a body that another test runs in a child process
-            skipped = case.find("skipped")
-            if skipped is not None or case.get("status") == "notrun":
-                name = case.get("name")
-                skips.append((name, reason_of(case, skipped) if skipped is not None else "not run"))
-            elif case.find("failure") is not None or case.find("error") is not None:
-                failures += 1
-            else:
-                passed += 1
+class Results:
+    """What the test cases of all files came to."""
 
+    def __init__(self):
+        self.passed = 0
+        self.failed = 0
+        self.skips = []  # (name, reason)
+
+    def add(self, case, name):
+        if case.get("status") == "disabled" or case.get("result") == "suppressed":
+            return  # GoogleTest's DISABLED_: a body that another test runs in a child process
+        skipped = case.find("skipped")
+        if skipped is not None:
+            self.skips.append((name, reason_of(case, skipped)))
+        elif case.find("failure") is not None or case.find("error") is not None:
+            self.failed += 1
+        elif case.get("status") == "notrun":
+            self.skips.append((name, "not run"))
+        else:
+            self.passed += 1
+
+
+def is_accepted(name, reason, required):
+    tag = reason[1 : reason.index("]")] if reason.startswith("[") else ""
+    if tag == "ranks":
+        return PROGRAM.match(name) is not None and PROGRAM.match(name).group(1) == "1"
+    return tag and tag not in required
+
+
+def read(paths):
+    files = {path.stem: [case for case in xml.parse(path).iter("testcase")] for path in paths}
+    programs = {name for name in files if PROGRAM.fullmatch(name)}
+    results = Results()
+    for file, cases in files.items():
+        for case in cases:
+            name = case.get("name")
+            if file in programs:
+                results.add(case, f"{file}: {case.get('classname')}.{name}")
+            elif not PROGRAM.fullmatch(name):
+                results.add(case, name)
+            elif case.find("failure") is not None or case.find("skipped") is not None:
+                results.add(case, name)
+            elif name not in programs:
+                results.skips.append((name, "left no report of its tests"))
+    return results
+
+
+def main(paths):
+    results = read([pathlib.Path(path) for path in paths])
     required = {tag for tag in os.environ.get("FG_REQUIRE", "").split(",") if tag}
-    broken = 0
-    for name, reason in skips:
-        tag = reason[1 : reason.index("]")] if reason.startswith("[") else ""
-        must = tag in required or not tag
-        broken += must
-        print(f"  {'REQUIRED' if must else 'skipped '}  {name}: {reason}")
-    if not skips:
+    broken, alone = 0, 0
+    for name, reason in results.skips:
+        accepted = is_accepted(name, reason, required)
+        broken += not accepted
+        if accepted and reason.startswith("[ranks]"):
+            alone += 1
+        else:
+            print(f"  {'skipped ' if accepted else 'REQUIRED'}  {name}: {reason}")
+    if not results.skips:
         print("  nothing")
-    print(f"\n{passed} passed, {failures + broken} failed, {len(skips) - broken} skipped")
+    if alone:
+        print(f"  skipped   {alone} tests of programs under mpirun in their runs of one rank: [ranks] they need more")
+    print(f"\n{results.passed} passed, {results.failed + broken} failed, {len(results.skips) - broken} skipped")
     return 1 if broken else 0
 
 

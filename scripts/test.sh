@@ -8,7 +8,7 @@
 # FG_REQUIRE      tags that must not be skipped, for example hf,mpi,tokenizers; a skip then fails.
 #                 With slurm among them Slurm is installed too
 # FG_FUZZ_SECONDS seconds for each fuzz target (5)
-set -u
+set -u -o pipefail
 cd "$(dirname "$0")/.."
 [ -z "${FG_TOKENIZERS-}" ] || FG_TOKENIZERS=$(realpath -- "$FG_TOKENIZERS") && export FG_TOKENIZERS
 
@@ -41,16 +41,19 @@ rm -rf "$results"
 
 step "build"
 cmake --preset dev -Wno-dev > /dev/null && cmake --build build -j "$jobs" || exit 1
-mkdir -p "$results"
+mkdir -p "$results/programs"
 
-run "C++ tests" ctest --test-dir build -j "$jobs" --output-on-failure --progress --no-tests=error \
+run "C++ tests" env FG_TEST_RESULTS="$PWD/$results/programs" \
+  ctest --test-dir build -j "$jobs" --output-on-failure --progress --no-tests=error \
   --output-junit results/ctest.xml
 run "tests against packages we did not write" \
-  python -m pytest tests -q -p no:cacheprovider -n "$jobs" --dist loadfile --junitxml "$results/pytest.xml"
+  timeout --foreground -k 10 1800 python -m pytest tests -q -p no:cacheprovider -n "$jobs" --dist loadfile \
+  --no-loadscope-reorder --junitxml "$results/pytest.xml"
 
 if [ -z "$quick" ]; then
   step "build with sanitizers"
-  if cmake --preset sanitize -Wno-dev > /dev/null && cmake --build build-sanitize -j "$jobs" | tail -n 3
+  if cmake --preset sanitize -Wno-dev > /dev/null &&
+      cmake --build build-sanitize --target unit_tests -j "$jobs" | tail -n 3
   then
     run "C++ tests under sanitizers" ctest --test-dir build-sanitize -L unit -j "$jobs" \
       --output-on-failure --progress --no-tests=error
@@ -62,7 +65,7 @@ if [ -z "$quick" ]; then
 fi
 
 step "what was skipped, and why"
-python scripts/report.py "$results"/ctest.xml "$results"/pytest.xml || failed+=("required skips")
+python scripts/report.py "$results"/ctest.xml "$results"/pytest.xml "$results"/programs/*.xml || failed+=("required skips")
 if [ ${#failed[@]} -gt 0 ]; then
   printf 'FAILED: %s\n' "${failed[@]}"
   exit 1

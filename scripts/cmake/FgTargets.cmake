@@ -85,8 +85,9 @@ endfunction()
 
 # fg_add_test(<name> SOURCES ... LINKS ... [RANKS 1 2 4] [TIMEOUT seconds] [LABELS ...])
 # Without RANKS each of its tests becomes one ctest entry in one plain process; with RANKS the whole
-# program runs once per rank count. Convention: <lib>_test from tests/unit/<lib>, <lib>_mpi_test from
-# tests/mpi/<lib>.
+# program runs once per rank count, and fails when it finds itself with another number of ranks.
+# Convention: <lib>_test from tests/unit/<lib>, <lib>_mpi_test from tests/mpi/<lib>. Target unit_tests
+# builds those without RANKS.
 function(fg_add_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;LINKS;RANKS;LABELS")
   if(NOT arg_TIMEOUT)
@@ -101,6 +102,10 @@ function(fg_add_test name)
     target_link_libraries(${name} PRIVATE fg::dep_gtest_main)
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
                          PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "unit;${arg_LABELS}")
+    if(NOT TARGET unit_tests)
+      add_custom_target(unit_tests)
+    endif()
+    add_dependencies(unit_tests ${name})
     return()
   endif()
   target_link_libraries(${name} PRIVATE fg::mpi_test_main)
@@ -108,11 +113,12 @@ function(fg_add_test name)
     add_test(NAME ${name}.${ranks}
              COMMAND ${PROJECT_SOURCE_DIR}/scripts/mpirun.sh ${ranks} $<TARGET_FILE:${name}>)
     set_tests_properties(${name}.${ranks} PROPERTIES TIMEOUT ${arg_TIMEOUT} PROCESSORS ${ranks}
-                         LABELS "mpi;ranks${ranks};${arg_LABELS}")
+                         ENVIRONMENT FG_TEST_RANKS=${ranks} LABELS "mpi;ranks${ranks};${arg_LABELS}")
   endforeach()
 endfunction()
 
-# fg_add_fuzzer(<name> SOURCES ... LINKS ...): a libFuzzer target, built only with FG_BUILD_FUZZERS.
+# fg_add_fuzzer(<name> SOURCES ... LINKS ...): a libFuzzer target, built only with FG_BUILD_FUZZERS;
+# target fuzzers builds all of them.
 function(fg_add_fuzzer name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINKS")
   if(NOT FG_BUILD_FUZZERS)
@@ -121,4 +127,8 @@ function(fg_add_fuzzer name)
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_LINKS} fg::build -fsanitize=fuzzer)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
+  if(NOT TARGET fuzzers)
+    add_custom_target(fuzzers)
+  endif()
+  add_dependencies(fuzzers ${name})
 endfunction()
