@@ -5,7 +5,6 @@ import lzma
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 
 import pytest
@@ -13,11 +12,27 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from sessions import run_session  # noqa: E402
 from train_fixtures import chat_model, few_chats, train  # noqa: E402, F401  (fixtures)
 
 # Nothing here may reach for a hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+# Files that take long, longest first. Tests on several cores are handed out by the file, in this order: a
+# long one at the end would be waited for by all other cores.
+LONG = ["parity/test_convert.py", "ranks/test_jobs.py", "parity/test_training_math.py", "ranks/test_equal.py",
+        "parity/test_train_outputs.py", "ranks/test_layouts.py", "parity/test_tokenizer.py",
+        "ranks/test_tutorial.py", "cluster/test_training.py"]  # fmt: skip
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = item.path.relative_to(ROOT / "tests").as_posix()
+        return LONG.index(name) if name in LONG else len(LONG)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -69,9 +84,8 @@ def mpirun():
     if shutil.which("mpirun") is None:
         pytest.skip("[mpi] mpirun is not installed")
 
-    def start(ranks, command, **how):
-        how = {"capture_output": True, "text": True, "timeout": 300} | how
+    def start(ranks, command, timeout=300, **how):
         words = [ROOT / "scripts" / "mpirun.sh", str(ranks), *command]
-        return subprocess.run([str(word) for word in words], **how)
+        return run_session([str(word) for word in words], timeout, **how)
 
     return start

@@ -4,10 +4,10 @@ import json
 import os
 import pathlib
 import random
-import subprocess
 
 import numpy as np
 
+from sessions import run_session
 from train_fixtures import ONE_THREAD, records
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -47,8 +47,7 @@ def job_words(programs, name, model, data, output, settings, options=ON_CPU, on_
 
 
 def run_job(*arguments, env=None, code=0, timeout=120, **how):
-    done = subprocess.run(job_words(*arguments, **how), capture_output=True, text=True, timeout=timeout,
-                          env=os.environ | POLITE | (env or {}))
+    done = run_session(job_words(*arguments, **how), timeout, env=os.environ | POLITE | (env or {}))
     assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}{done.stderr}"
     return done
 

@@ -4,9 +4,12 @@ import os
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
+
+from sessions import end_session
 
 TIMEOUT = 3  # of the watchdog in the program, seconds
 
@@ -27,9 +30,14 @@ def job(root, drivers, tmp_path):
     def start(ranks, case, culprit, wait=True):
         words = [root / "scripts/mpirun.sh", ranks, drivers / "session_hang", case, tmp_path, culprit]
         with (tmp_path / "err").open("w") as errors:
-            job = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, stderr=errors, text=True)
+            job = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, stderr=errors, text=True,
+                                   start_new_session=True)  # fmt: skip
         started.append(job)
+        bound = threading.Timer(60, job.kill)  # of the wait for what the ranks say of themselves
+        bound.start()
         lines = [job.stdout.readline().split() for _ in range(ranks)]
+        bound.cancel()
+        assert all(lines), (tmp_path / "err").read_text()
         job.pids = {int(line[1]): int(line[3]) for line in lines}
         while wait and not (tmp_path / "ready").exists():
             assert job.poll() is None
@@ -38,10 +46,7 @@ def job(root, drivers, tmp_path):
 
     yield start
     for job in started:
-        job.kill()
-        for pid in getattr(job, "pids", {}).values():
-            if is_there(pid):
-                os.kill(pid, signal.SIGKILL)
+        end_session(job)
 
 
 def all_gone(job, seconds):

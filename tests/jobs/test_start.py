@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from sessions import session_of
+
 
 def test_many_processes_may_begin_and_end_at_once(programs):
     begun = [subprocess.Popen([programs / "fg-config", "ls"], stdout=subprocess.DEVNULL,
@@ -24,3 +26,12 @@ def test_a_process_alone_makes_no_folder_that_others_would_share(programs, tmp_p
     assert done.returncode == 0, done.stderr
     made = [line for line in trace.read_text().splitlines() if "ompi" in line]
     assert made == []
+
+
+def test_a_job_that_is_cut_leaves_no_process(mpirun, tmp_path):
+    """Of the tests themselves: what they start under mpirun is gone when its time is up."""
+    with pytest.raises(subprocess.TimeoutExpired):
+        mpirun(2, ["sh", "-c", f"echo $$ > {tmp_path}/$$; exec sleep 600"], timeout=3)
+    pids = [path.name for path in tmp_path.iterdir()]
+    assert len(pids) == 2
+    assert not any(session_of(pid) for pid in pids)
