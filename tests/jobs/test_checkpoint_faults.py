@@ -128,16 +128,20 @@ def each_call(server, before, tmp_path, rule):
 
 @pytest.mark.parametrize("calls", KILLED)
 def test_killed_at_every_call(tool, server, before, tmp_path, calls):
+    killed = 0
     for run, code, said in each_call(server, before, tmp_path, f"{calls}:signal=KILL"):
         assert code == -9, said
+        killed += 1
         assert_nothing_lost(tool, run)
         assert_next_save_cleans_up(server, run)
+    assert killed, "no save was killed"
 
 
 @pytest.mark.parametrize(("calls", "error"), FAILED)
 def test_failed_at_every_call(tool, server, before, tmp_path, calls, error):
-    told = 0
+    hit = told = 0
     for run, code, said in each_call(server, before, tmp_path, f"{calls}:error={error}"):
+        hit += 1
         assert code in (0, 5), said
         latest = assert_nothing_lost(tool, run)
         told += REASONS[error] in said or code != 0
@@ -150,6 +154,7 @@ def test_failed_at_every_call(tool, server, before, tmp_path, calls, error):
             staged = [name for name in names_in(run / "checkpoints") if name.startswith(".tmp-")]
             assert staged == [], said
         assert_next_save_cleans_up(server, run)
+    assert hit, "no call failed"
     assert told or calls in ("close", "statfs,fstatfs"), "no failure was told"
 
 

@@ -187,11 +187,11 @@ TEST(SimulatedWire, TakesItsTimeForEachMessage) {
     EXPECT_GE(seconds_since(begin), 0.05 * (i + 1)) << i;
     EXPECT_TRUE(same(got.back(), counting(at::kInt, {12'500}, i)));
   }
-  EXPECT_LT(seconds_since(begin), 0.2 + 0.5);  // nor more: the wire is busy all the time
+  EXPECT_LT(seconds_since(begin), 1.6);  // of bits it would be as many
   for (Pending& send : sends) send.wait();
   const auto sum = Clock::now();
-  slow->all_reduce_sum(at::zeros({500'000}, at::kFloat));
-  EXPECT_LT(seconds_since(sum), 1);  // would take 2 s on the wire
+  slow->all_reduce_sum(at::zeros({5'000'000}, at::kFloat));
+  EXPECT_LT(seconds_since(sum), 10);  // would take 20 s on the wire
   all->barrier();
 }
 
@@ -204,19 +204,19 @@ TEST(SimulatedWire, IsBusyWhileTheSenderDoesOtherThings) {
   const int next = (slow->rank() + 1) % slow->size();
   const int last = (slow->rank() + slow->size() - 1) % slow->size();
   all->barrier();
-  const at::Tensor got = at::zeros({400'000}, at::kByte);
+  const at::Tensor got = at::zeros({1'000'000}, at::kByte);
   Pending receive = slow->irecv(got, last);
-  Pending send = slow->isend(at::full({400'000}, 7, at::kByte), next);
+  Pending send = slow->isend(at::full({1'000'000}, 7, at::kByte), next);
   const auto begin = Clock::now();
   while (seconds_since(begin) < 0.05) slow->poll();
   EXPECT_FALSE(send.is_done());
   EXPECT_FALSE(receive.is_done());
-  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1000));
   const auto late = Clock::now();
   receive.wait();
   send.wait();
-  EXPECT_LT(seconds_since(late), 0.3);
-  EXPECT_TRUE(same(got, at::full({400'000}, 7, at::kByte)));
+  EXPECT_LT(seconds_since(late), 0.9);  // 0.95 s if the wire stood still meanwhile
+  EXPECT_TRUE(same(got, at::full({1'000'000}, 7, at::kByte)));
   all->barrier();
 }
 
