@@ -1,23 +1,17 @@
 """fg-convert there and back, against transformers: the same tensors to the last bit, the same logits."""
 
 import json
-import os
-import subprocess
+import pathlib
 import sys
 
 import pytest
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from transformers_probe import ask  # noqa: E402
+
 NAMES = ["llama2", "llama3", "mistral", "qwen3", "qwen2"]
-LOGITS_BY_TRANSFORMERS_4 = """
-import hashlib, sys, torch, transformers
-assert transformers.__version__.startswith("4."), transformers.__version__
-transformers.logging.set_verbosity_error()
-for folder in sys.argv[1:]:
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, torch_dtype="auto")
-    with torch.no_grad():
-        logits = model(torch.tensor([[1, 5, 9, 200, 31, 77, 3, 12, 500, 4, 1000, 8]])).logits
-    print(hashlib.sha256(logits.float().numpy().tobytes()).hexdigest())
-"""
+IDS = [1, 5, 9, 200, 31, 77, 3, 12, 500, 4, 1000, 8]
 
 
 def load(hf, folder):
@@ -28,7 +22,7 @@ def logits_of(model):
     import torch
 
     with torch.no_grad():
-        return model(torch.tensor([[1, 5, 9, 200, 31, 77, 3, 12, 500, 4, 1000, 8]])).logits
+        return model(torch.tensor([IDS])).logits
 
 
 def assert_same_model(hf, one, other):
@@ -104,17 +98,14 @@ def test_both_series_of_transformers_load_both_ends(
     convert(tiny_models(name), tmp_path / "fg", "--skip-default-tokens", "--format", "safetensors")
     convert(tmp_path / "fg", tmp_path / "hf")
 
-    done = subprocess.run(
-        [sys.executable, "-c", LOGITS_BY_TRANSFORMERS_4, tmp_path / "fg", tmp_path / "hf"],
-        env=os.environ | {"PYTHONPATH": str(transformers4)},
-        capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    by_four = done.stdout.split()
+    by_four = ask({"command": "logits_hash", "folders": [str(tmp_path / "fg"), str(tmp_path / "hf")], "ids": IDS},
+                  transformers4)
+    assert all(answer.get("version", "").startswith("4.") for answer in by_four), by_four
     by_five = hashlib.sha256(
         logits_of(load(hf, tmp_path / "hf")).float().numpy().tobytes()).hexdigest()
     # The two series order a few element-wise operations differently; what must agree is that each
     # reads the same model from both folders.
-    assert by_four[0] == by_four[1]
+    assert by_four[0]["hash"] == by_four[1]["hash"]
     assert by_five == hashlib.sha256(
         logits_of(load(hf, tiny_models(name))).float().numpy().tobytes()).hexdigest()
 

@@ -1,25 +1,16 @@
 """What becomes of tokens, eos lists and templates: the documented cases, read back by transformers."""
 
 import json
-import os
+import pathlib
 import shutil
-import subprocess
 import sys
 
 import pytest
 
-IN_TRANSFORMERS_4 = """
-import json, sys, transformers
-transformers.logging.set_verbosity_error()
-tokenizer = transformers.AutoTokenizer.from_pretrained(sys.argv[1])
-chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
-print(json.dumps({
-    "size": len(tokenizer), "eos": tokenizer.eos_token, "eos_id": tokenizer.eos_token_id,
-    "pad_id": tokenizer.pad_token_id, "bos_id": tokenizer.bos_token_id,
-    "chat": tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-            if tokenizer.chat_template else None,
-    "ids": tokenizer("Hello <|im_start|>x<|im_end|>").input_ids}))
-"""
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from transformers_probe import ask  # noqa: E402
+
 CHAT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
 CHATML = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
 INSTRUCT_TEMPLATE = (
@@ -54,12 +45,8 @@ def read(path):
 
 
 def in_transformers_4(folder, transformers4):
-    done = subprocess.run(
-        [sys.executable, "-c", IN_TRANSFORMERS_4, folder],
-        env=os.environ | {"PYTHONPATH": str(transformers4)},
-        capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return ask({"command": "tokenizer", "folders": [str(folder)], "messages": CHAT, "add_generation_prompt": True,
+                "texts": ["Hello <|im_start|>x<|im_end|>"]}, transformers4)[0]  # fmt: skip
 
 
 @pytest.mark.parametrize("name, first, eos", [("llama2", 32000, [2, 32000]),
@@ -85,9 +72,9 @@ def test_chatml_on_a_base_model(
     text = tokenizer.apply_chat_template(CHAT, tokenize=False, add_generation_prompt=True)
     assert text == CHATML + "<|im_start|>assistant\n"
     by_four = in_transformers_4(tmp_path / "hf", transformers4)
-    assert by_four["chat"] == text and by_four["eos_id"] == first and by_four["pad_id"] == first + 2
+    assert by_four["chat"] == text and by_four["eos"] == first and by_four["pad"] == first + 2
     by_file = tokenizers.Tokenizer.from_file(str(tmp_path / "hf/tokenizer.json"))
-    assert by_four["ids"] == by_file.encode("Hello <|im_start|>x<|im_end|>").ids
+    assert by_four["encoded"][0] == by_file.encode("Hello <|im_start|>x<|im_end|>").ids
 
     old = hf.AutoModelForCausalLM.from_pretrained(source, dtype="auto").state_dict()
     model = hf.AutoModelForCausalLM.from_pretrained(tmp_path / "hf", dtype="auto")

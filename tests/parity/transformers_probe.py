@@ -29,9 +29,13 @@ def _server(transformers4):
 def ask(request, transformers4=None):
     """`transformers4` is the folder of the older version; without it the installed one answers."""
     process = _server(transformers4)
-    process.stdin.write(json.dumps(request) + "\n")
-    process.stdin.flush()
-    answer = process.stdout.readline()
+    try:
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        answer = process.stdout.readline()
+    except BaseException:  # cut off: its answer would be taken for that to the next question
+        _servers.pop(transformers4).kill()
+        raise
     assert answer, "the process that asks transformers ended; its error is above"
     return json.loads(answer)
 
@@ -93,6 +97,20 @@ def logits(folder, request):
     return dict(rope_of(model, model.config), logits=output.double().flatten().tolist())
 
 
+def logits_hash(folder, request):
+    """Of the model as it is, which may be too large to give all its logits."""
+    import hashlib
+
+    import torch
+    import transformers
+
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, torch_dtype="auto")
+    with torch.no_grad():
+        found = model(torch.tensor([request["ids"]])).logits
+    return {"version": transformers.__version__,
+            "hash": hashlib.sha256(found.float().numpy().tobytes()).hexdigest()}  # fmt: skip
+
+
 def make_model(folder, request):
     """Fills a folder that has a config.json with random weights."""
     import torch
@@ -149,6 +167,7 @@ def eos_of(folder, request):
 COMMANDS = {
     "config": describe_config,
     "logits": logits,
+    "logits_hash": logits_hash,
     "make": make_model,
     "tokenizer": describe_tokenizer,
     "generation": eos_of,
