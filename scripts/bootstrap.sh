@@ -84,24 +84,25 @@ fi
 
 say "Virtual environment: .venv ($("$python" --version))"
 [ -x .venv/bin/pip ] || "$python" -m venv .venv
+# Without --no-compile pip would compile thousands of modules that nothing here imports.
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 
 say "Build tools: $(grep -v '^#' scripts/requirements.txt | tr '\n' ' ')"
-pip install -q -r scripts/requirements.txt
+pip install -q --no-compile -r scripts/requirements.txt
 if [ "$profile" = build ]; then
   # The CPU build needs the wheel's files and the two CUDA libraries it was linked with, not the
   # gigabytes of CUDA that it runs with on a GPU.
   say "LibTorch: the torch wheel alone (about 530 MB)"
-  pip install -q --no-deps torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85
+  pip install -q --no-compile --no-deps torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85
 elif [ "$profile" = gpu ]; then
   say "LibTorch with its CUDA libraries${nvcc_wheels[0]:+, and nvcc} (about 3 GB, some minutes)"
-  pip install -q torch==2.11.0 "${nvcc_wheels[@]}"
+  pip install -q --no-compile torch==2.11.0 "${nvcc_wheels[@]}"
 else
   say "LibTorch and the Python packages the tests compare with (about 3 GB, some minutes)"
-  pip install -q torch==2.11.0 -r scripts/requirements-tests.txt
+  pip install -q --no-compile torch==2.11.0 -r scripts/requirements-tests.txt
   # A second transformers, of the 4 series, beside the first: tests put this folder on PYTHONPATH.
   rm -rf .venv/transformers4
-  pip install -q --no-deps --target .venv/transformers4 -r scripts/requirements-transformers4.txt
+  pip install -q --no-compile --no-deps --target .venv/transformers4 -r scripts/requirements-transformers4.txt
 fi
 printf '%s\n' "$wanted" > "$mark"
 say "Done"
