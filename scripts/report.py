@@ -5,8 +5,8 @@
 A reason begins with a tag in brackets: "[hf] transformers is not installed". Tags that FG_REQUIRE
 names (comma-separated) must not be skipped: one that was makes this exit with 1.
 
-For ctest a program that runs under mpirun is one test, whatever its tests came to. Its own file, named
-as ctest names it (comm_mpi_test.2.xml), takes the place of ctest's entry, and must be there. A test for
+For ctest a program that runs under mpirun, or as a whole, is one test, whatever its tests came to. Its
+own file, named as ctest names it (comm_mpi_test.2.xml), takes the place of ctest's entry, and must be there. A test for
 which the ranks are too few ([ranks]) may be skipped by a run of one rank only.
 """
 
@@ -16,7 +16,7 @@ import re
 import sys
 import xml.etree.ElementTree as xml
 
-PROGRAM = re.compile(r"[a-z0-9_]+_test\.(\d+)")  # as ctest names the run of a whole program
+PROGRAM = re.compile(r"[a-z0-9_]+_test\.(\d+|whole)")  # as ctest names the run of a whole program
 
 
 def reason_of(case, skipped):

@@ -44,7 +44,7 @@ cmake --preset dev -Wno-dev > /dev/null && cmake --build build -j "$jobs" || exi
 mkdir -p "$results/programs"
 
 run "C++ tests" env FG_TEST_RESULTS="$PWD/$results/programs" \
-  ctest --test-dir build -j "$jobs" --output-on-failure --progress --no-tests=error \
+  ctest --test-dir build -LE single -j "$jobs" --output-on-failure --progress --no-tests=error \
   --output-junit results/ctest.xml
 run "tests against packages we did not write" \
   timeout --foreground -k 10 1800 python -m pytest tests -q -p no:cacheprovider -n "$jobs" --dist loadfile \

@@ -84,7 +84,9 @@ function(fg_add_program name)
 endfunction()
 
 # fg_add_test(<name> SOURCES ... LINKS ... [RANKS 1 2 4] [TIMEOUT seconds] [LABELS ...])
-# Without RANKS each of its tests becomes one ctest entry in one plain process; with RANKS the whole
+# Without RANKS each of its tests becomes one ctest entry in one plain process; those with LibTorch have
+# label single, and beside them is one entry <name>.whole of all tests in one process (ctest -LE single
+# runs everything once). With RANKS the whole
 # program runs once per rank count, and fails when it finds itself with another number of ranks.
 # Convention: <lib>_test from tests/unit/<lib>, <lib>_mpi_test from tests/mpi/<lib>. Target unit_tests
 # builds those without RANKS.
@@ -100,8 +102,17 @@ function(fg_add_test name)
   target_compile_options(${name} PRIVATE -O0 -g0)
   if(NOT arg_RANKS)
     target_link_libraries(${name} PRIVATE fg::dep_gtest_main)
+    set(labels unit ${arg_LABELS})
+    if("torch" IN_LIST arg_LABELS AND NOT "gpu" IN_LIST arg_LABELS)
+      # A process takes longer to load LibTorch than most tests do. A test on a GPU keeps a process of its
+      # own: an error there is not gone before the process is.
+      add_test(NAME ${name}.whole COMMAND ${name})
+      set_tests_properties(${name}.whole PROPERTIES TIMEOUT 600 LABELS "unit;${arg_LABELS}"
+        ENVIRONMENT GTEST_OUTPUT=xml:${PROJECT_BINARY_DIR}/results/programs/${name}.whole.xml)
+      list(APPEND labels single)
+    endif()
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
-                         PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "unit;${arg_LABELS}")
+                         PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${labels}")
     if(NOT TARGET unit_tests)
       add_custom_target(unit_tests)
     endif()
