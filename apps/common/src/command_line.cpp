@@ -37,20 +37,19 @@ struct CodeWords {
   bool is_of_all = true;
 };
 
-constexpr std::array code_words{
-    CodeWords{ExitCode::done, "done"},
-    CodeWords{ExitCode::usage, "usage or configuration"},
-    CodeWords{ExitCode::data, "data"},
-    CodeWords{ExitCode::cannot_load, "cannot load"},
-    CodeWords{ExitCode::cannot_save, "cannot save"},
-    CodeWords{ExitCode::numerics, "not finite", false},
-    CodeWords{ExitCode::hang, "a rank hung", false},
-    CodeWords{ExitCode::rank_lost, "a rank or GPU was lost", false},
-    CodeWords{ExitCode::ranks_disagree, "ranks disagree"},
-    CodeWords{ExitCode::bug, "a bug of ours"},
-    CodeWords{ExitCode::requeue, "saved before the end", false},
-    CodeWords{ExitCode::interrupted, "SIGINT"},
-    CodeWords{ExitCode::terminated, "SIGTERM"}};
+constexpr std::array code_words{CodeWords{ExitCode::done, "done"},
+                                CodeWords{ExitCode::usage, "usage or configuration"},
+                                CodeWords{ExitCode::data, "data"},
+                                CodeWords{ExitCode::cannot_load, "cannot load"},
+                                CodeWords{ExitCode::cannot_save, "cannot save"},
+                                CodeWords{ExitCode::numerics, "not finite", false},
+                                CodeWords{ExitCode::hang, "a rank hung", false},
+                                CodeWords{ExitCode::rank_lost, "a rank or GPU was lost", false},
+                                CodeWords{ExitCode::ranks_disagree, "ranks disagree"},
+                                CodeWords{ExitCode::bug, "a bug of ours"},
+                                CodeWords{ExitCode::requeue, "saved before the end", false},
+                                CodeWords{ExitCode::interrupted, "SIGINT"},
+                                CodeWords{ExitCode::terminated, "SIGTERM"}};
 
 /// The text's words in lines of at most 80.
 std::string wrapped(const std::string& text) {

@@ -221,7 +221,8 @@ std::string pipelines() {
   return text;
 }
 
-/// Seconds that the gradients of a step are on each machine's wire, two bytes a parameter (bfloat16).
+/// Seconds that the gradients of a step are on each machine's wire, two bytes a parameter
+/// (bfloat16).
 std::string copies() {
   std::string text = "| model | machines | 1 GbE | 2.5 GbE | 10 GbE |\n|---|---|---|---|---|\n";
   for (const auto& [name, parameters] :

@@ -29,7 +29,8 @@ struct Program {
   std::vector<std::string> linked;  // for --version, one library a line; empty ones are left out
   /// For --help, what the ranks do where there are several.
   std::string on_ranks = "the ranks share the work";
-  /// For --help, the codes that it may leave with beyond those of every program (docs/operations.md).
+  /// For --help, the codes that it may leave with beyond those of every program
+  /// (docs/operations.md).
   std::set<ExitCode> more_codes;
   /// How long ranks wait for each other at first (Session::set_timeout). Programs that share out
   /// work of any length wait without end.
