@@ -138,7 +138,7 @@ def test_a_job_that_does_not_come_together_ends(root, drivers, tmp_path):
     assert "the job has not come together for 1.5 s (rank 0 on " in done.stderr
 
 
-@pytest.mark.parametrize("words", ["soon", "0", "5s", ""])
+@pytest.mark.parametrize("words", ["soon", "0", "5s", "nan", ""])
 def test_a_start_timeout_that_is_no_time_is_refused(mpirun, programs, words):
     done = mpirun(2, [programs / "fg-config", "ls"], timeout=30,
                   env=os.environ | {"FG_START_TIMEOUT": words})  # fmt: skip

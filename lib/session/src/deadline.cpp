@@ -1,5 +1,6 @@
 #include "deadline.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <csignal>
@@ -11,6 +12,7 @@
 
 #include <fg/base/error.hpp>
 #include <fg/log/log.hpp>
+#include <fg/session/idle_time.hpp>
 
 namespace fg::session {
 
@@ -37,9 +39,13 @@ Deadline::~Deadline() {
 }
 
 void Deadline::watch(double seconds, const std::string& text) {
+  constexpr double longest_slice_s = 0.1;
   std::unique_lock lock(mutex_);
-  if (changed_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return met_; }))
-    return;
+  IdleTime waited;
+  for (double left = seconds; left > 0; left = seconds - waited.seconds()) {
+    const std::chrono::duration<double> slice(std::min(left, longest_slice_s));
+    if (changed_.wait_for(lock, slice, [this] { return met_; })) return;
+  }
   log::error(text);
   ::_exit(static_cast<int>(ExitCode::hang));
 }

@@ -13,7 +13,8 @@ std::thread start_without_signals(std::function<void()> run);
 
 /// A call that waits for other ranks without end of its own (MPI_Init, MPI_Finalize): if this still
 /// lives after `seconds`, standard error gets `text` and the process ends with exit code 7. What
-/// launched the job ends the others then.
+/// launched the job ends the others then. Infinity: never. Time in which the process stands still
+/// does not count.
 class Deadline {
 public:
   Deadline(double seconds, std::string text);
@@ -30,8 +31,8 @@ private:
   std::thread thread_;  // last: uses the rest
 };
 
-/// Seconds that MPI_Init may take: $FG_START_TIMEOUT, else 600. Error(usage) if that is no number
-/// above 0.
+/// Seconds that MPI_Init may take: $FG_START_TIMEOUT ("inf": without end), else 600. Error(usage)
+/// if that is no number above 0.
 double start_timeout();
 
 }  // namespace fg::session

@@ -54,7 +54,7 @@ public:
 
   /// How long a collective waits while nobody comes; at first 600 s. Ranks may come that far apart:
   /// where one of them does a long piece of work (a load, a save) set more before. Rank 0's counts;
-  /// the others wait a little longer than theirs. Not collective.
+  /// the others wait a little longer than theirs. Infinity: without end. Not collective.
   void set_timeout(double seconds);
   double timeout() const noexcept { return timeout_s_; }
 
