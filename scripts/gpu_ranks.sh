@@ -55,7 +55,7 @@ bench() {
         *) words+=("$word") ;;
       esac
     done
-    python3 scripts/bench_ranks.py "$work/tiny" "${words[@]}" --rows 4 --length 64 --steps 4 --limit 60 \
+    python3 scripts/bench_ranks.py "$work/tiny" "${words[@]}" --rows 4 --length 64 --steps 4 --limit 150 \
       --bin "$programs" --json "$json"
   else
     python3 scripts/bench_ranks.py "$model" "$@" --limit 200 --bin "$programs" --json "$json"
