@@ -252,11 +252,17 @@ void RunFolder::clean_up() {
   remove_left_overs(root_, links, notes_);
 }
 
-void RunFolder::copy_model_files(const fs::path& model) const {
-  std::error_code error;
-  if (fs::equivalent(model, root_, error)) return;
-  for (const fs::path& file : model_files(model))
-    replace_text(root_ / file.filename(), read_text(file, max_small_file));
+void RunFolder::copy_model_files(const fs::path& model, const fs::path& tokenizer) const {
+  const auto copy = [&](const fs::path& folder, bool is_model) {
+    std::error_code error;
+    if (fs::equivalent(folder, root_, error)) return;
+    for (const fs::path& file : model_files(folder))
+      if (is_model == (file.filename() == "config.json" ||
+                       file.filename() == "generation_config.json"))
+        replace_text(root_ / file.filename(), read_text(file, max_small_file));
+  };
+  copy(model, true);
+  copy(tokenizer, false);
 }
 
 void RunFolder::link_latest(const fs::path& checkpoint) const {

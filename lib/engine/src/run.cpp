@@ -214,8 +214,7 @@ TrainerState Run::begin() {
 void Run::write_run_files() {
   session_.together([&] {
     if (!folder_) return;
-    folder_->copy_model_files(settings_.model.config);
-    folder_->copy_model_files(settings_.model.tokenizer);
+    folder_->copy_model_files(settings_.model.config, settings_.model.tokenizer);
     checkpoint::replace_text(folder_->root() / "config.yaml", settings_.config_yaml);
   });
 }

@@ -130,12 +130,24 @@ TEST(RunFolder, CopiesTheModelsSmallFiles) {
   const TemporaryFolder folder;
   write_synced(folder / "config.json", "old");
   const RunFolder run(folder.path());
-  run.copy_model_files(model.path());
+  run.copy_model_files(model.path(), model.path());
   EXPECT_EQ(read_text(folder / "config.json", 10), "{\"a\": 1}");
   EXPECT_EQ(model_files(run.root()).size(), 2u);
   EXPECT_FALSE(fs::exists(folder / "model.safetensors"));
-  run.copy_model_files(folder.path());
+  run.copy_model_files(folder.path(), folder.path());
   EXPECT_EQ(model_files(run.root()).size(), 2u);
+}
+
+TEST(RunFolder, TakesOfTheModelAndOfTheTokenizerWhatIsTheirs) {
+  const TemporaryFolder model, tokenizer, folder;
+  for (const TemporaryFolder* each : {&model, &tokenizer})
+    for (const char* name : {"config.json", "generation_config.json", "tokenizer.json"})
+      write_synced(*each / name, each == &model ? "model's" : "tokenizer's");
+  const RunFolder run(folder.path());
+  run.copy_model_files(model.path(), tokenizer.path());
+  EXPECT_EQ(read_text(folder / "config.json", 20), "model's");
+  EXPECT_EQ(read_text(folder / "generation_config.json", 20), "model's");
+  EXPECT_EQ(read_text(folder / "tokenizer.json", 20), "tokenizer's");
 }
 
 }  // namespace

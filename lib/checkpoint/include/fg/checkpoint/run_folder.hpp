@@ -39,8 +39,10 @@ public:
   /// Sentences for the user.
   const std::vector<std::string>& notes() const noexcept { return notes_; }
 
-  /// Copies `model_files(model)` to the root, over older copies; nothing where both are one folder.
-  void copy_model_files(const std::filesystem::path& model) const;
+  /// Copies `model_files` to the root, over older copies: config.json and generation_config.json of
+  /// `model`, all else of `tokenizer`. Nothing of a folder that is the root.
+  void copy_model_files(const std::filesystem::path& model,
+                        const std::filesystem::path& tokenizer) const;
 
   /// Makes `checkpoints/latest` lead to this checkpoint (one rename) and the root load as a model:
   /// links there for its weights, index and manifest. Where base weights lie at the root (or any
