@@ -19,8 +19,8 @@ std::chrono::milliseconds patience() {
   return std::chrono::seconds(seconds != nullptr ? std::atoi(seconds) : 30);
 }
 
-/// Whether there are as many ranks as FG_TEST_RANKS asks for. A launcher that starts each rank as a job
-/// of its own would else let every test pass on one rank.
+/// Whether there are as many ranks as FG_TEST_RANKS asks for. A launcher that starts each rank as a
+/// job of its own would else let every test pass on one rank.
 bool has_the_ranks_asked_for(const fg::session::Session& session) {
   const char* wanted = std::getenv("FG_TEST_RANKS");
   if (wanted == nullptr || std::to_string(session.size()) == wanted) return true;
@@ -29,7 +29,8 @@ bool has_the_ranks_asked_for(const fg::session::Session& session) {
   return false;
 }
 
-/// FG_TEST_RESULTS names a folder for what each test of this program came to: <program>.<ranks>.xml.
+/// FG_TEST_RESULTS names a folder for what each test of this program came to:
+/// <program>.<ranks>.xml.
 void choose_report(const char* program, const fg::session::Session& session) {
   const char* folder = std::getenv("FG_TEST_RESULTS");
   if (folder == nullptr || session.rank() != 0) return;
@@ -38,8 +39,8 @@ void choose_report(const char* program, const fg::session::Session& session) {
   GTEST_FLAG_SET(output, "xml:" + (std::filesystem::path(folder) / name).string());
 }
 
-/// FG_TEST_FILTER is --gtest_filter for these programs alone: CTest would list the tests of all others
-/// by GTEST_FILTER too.
+/// FG_TEST_FILTER is --gtest_filter for these programs alone: CTest would list the tests of all
+/// others by GTEST_FILTER too.
 void choose_tests() {
   const char* filter = std::getenv("FG_TEST_FILTER");
   if (filter != nullptr && *filter != '\0') GTEST_FLAG_SET(filter, filter);
