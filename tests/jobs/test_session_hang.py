@@ -162,9 +162,17 @@ def test_ranks_at_different_meetings_are_told(job, tmp_path):
     assert "is at another meeting of all ranks (gather number 7) than rank 0 (agree number 7)" in errors
 
 
-def test_a_rank_that_is_slow_is_waited_for(mpirun, drivers, tmp_path):
-    done = mpirun(3, [drivers / "session_hang", "slow", tmp_path, 1], timeout=60)
-    assert done.returncode == 0, done.stderr
+def test_a_rank_that_is_slow_is_waited_for(job, tmp_path):
+    """Also where all stand still for longer than they would wait."""
+    running = job(3, "slow", 1, wait=False)
+    for pid in running.pids.values():
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(1.3)
+    for pid in running.pids.values():
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.05)  # rank 0 looks before the slow one has come
+    all_gone(running, 20)
+    assert running.returncode == 0, (tmp_path / "err").read_text()
 
 
 def test_the_binding_of_mpirun_is_undone(drivers):

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include <fg/base/error.hpp>
+#include <fg/session/idle_time.hpp>
 #include <fg/session/pulse.hpp>
 
 #include "describe.hpp"
@@ -26,11 +27,11 @@ std::vector<int> missing_peers(const auto& transfers) {
 }
 
 /// A wait is short as a rule; one that is not leaves the core to the ranks it waits for.
-void pause_after(Clock::duration idle) {
-  if (idle < milliseconds(1))
+void pause_after(double idle_s) {
+  if (idle_s < 1e-3)
     std::this_thread::yield();
   else
-    std::this_thread::sleep_for(microseconds(idle < milliseconds(100) ? 20 : 200));
+    std::this_thread::sleep_for(microseconds(idle_s < 0.1 ? 20 : 200));
 }
 
 }  // namespace
@@ -61,7 +62,7 @@ void Waiting::until_done(Transfer& transfer) const {
 void Waiting::until_done(std::span<Transfer* const> transfers) const {
   std::size_t moved = 0;
   const auto begin = Clock::now();
-  auto last_move = begin;
+  session::IdleTime idle_time(begin);
   auto last_check = begin;
   session::LongWait wait(operation_.name);
   while (true) {
@@ -73,9 +74,9 @@ void Waiting::until_done(std::span<Transfer* const> transfers) const {
     }
     if (is_done) return;
     const auto now = Clock::now();
-    if (moved_now != moved) last_move = now;
+    if (moved_now != moved) idle_time.moved(now);
     moved = moved_now;
-    const double idle = std::chrono::duration<double>(now - last_move).count();
+    const double idle = idle_time.seconds(now);
     if (idle > shared_.timeout_s) give_up(transfers, idle);
     if (is_given_up_ != nullptr && *is_given_up_)
       fail(ExitCode::bug, describe(operation_) + " was given up");
@@ -84,7 +85,7 @@ void Waiting::until_done(std::span<Transfer* const> transfers) const {
       last_check = now;
     }
     wait.note(idle, [&] { return missing_peers(transfers); });
-    pause_after(now - last_move);
+    pause_after(idle);
   }
 }
 

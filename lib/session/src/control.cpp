@@ -7,6 +7,7 @@
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
 #include <fg/session/agreement.hpp>
+#include <fg/session/idle_time.hpp>
 #include <fg/session/mpi_check.hpp>
 #include <fg/session/pulse.hpp>
 #include <fg/session/session.hpp>
@@ -104,8 +105,8 @@ Control::Told Control::lead(const Header& own, const std::string& text, double t
 }
 
 void Control::hear_all(Letters& letters, const Header& own, double timeout_s) {
-  auto last_move = Clock::now();
-  auto last_word = last_move;
+  IdleTime idle_time;
+  auto last_word = Clock::now();
   std::size_t moved = 0;
   LongWait wait(name_of(own.kind));
   while (true) {
@@ -116,9 +117,9 @@ void Control::hear_all(Letters& letters, const Header& own, double timeout_s) {
       moved_now += letter->moved();
     }
     if (is_done) return;
-    if (moved_now != moved) last_move = Clock::now();
+    if (moved_now != moved) idle_time.moved();
     moved = moved_now;
-    const double idle = seconds_since(last_move);
+    const double idle = idle_time.seconds();
     if (idle > timeout_s) {
       const std::vector<int> absent = missing(letters);
       end_meeting(own, letters, static_cast<int>(ExitCode::hang),
@@ -138,14 +139,14 @@ void Control::hear_all(Letters& letters, const Header& own, double timeout_s) {
 }
 
 void Control::finish_sends(const Header& own, double timeout_s) {
-  const auto begin = Clock::now();
+  IdleTime idle_time;
   LongWait wait(name_of(own.kind));
   for (std::size_t first = 0; first < sends_.size();) {
     if (sends_[first]->advance()) {
       ++first;
       continue;
     }
-    const double idle = seconds_since(begin);
+    const double idle = idle_time.seconds();
     if (idle > timeout_s) {
       const std::vector<int> absent = missing(sends_);
       fail(ExitCode::hang, describe_ranks(absent, hosts_) +
@@ -172,7 +173,7 @@ void Control::end_meeting(const Header& own, const Letters& letters, int code,
 Control::Told Control::follow(const Header& own, const std::string& text, double timeout_s) {
   Letter up(comm_, 0, up_tag, own, text);
   auto down = std::make_unique<Letter>(comm_, 0, down_tag);
-  auto last_move = Clock::now();
+  IdleTime idle_time;
   std::size_t moved = 0;
   LongWait wait(name_of(own.kind));
   while (true) {
@@ -182,13 +183,13 @@ Control::Told Control::follow(const Header& own, const std::string& text, double
       throw PeerFailed(static_cast<ExitCode>(down->header().value));
     if (is_answered && down->header().kind == Kind::waiting) {
       down = std::make_unique<Letter>(comm_, 0, down_tag);
-      last_move = Clock::now();
+      idle_time.moved();
       continue;
     }
     if (is_sent && is_answered) break;
-    if (up.moved() + down->moved() != moved) last_move = Clock::now();
+    if (up.moved() + down->moved() != moved) idle_time.moved();
     moved = up.moved() + down->moved();
-    const double idle = seconds_since(last_move);
+    const double idle = idle_time.seconds();
     if (idle > timeout_s + (rank_ == 1 ? grace_s : further_grace_s))
       fail(ExitCode::hang, describe_ranks({0}, hosts_) + " has not answered at a meeting of all " +
                                "ranks (" + describe(own) + ") for " + seconds_text(idle) +

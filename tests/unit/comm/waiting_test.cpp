@@ -1,6 +1,9 @@
 #include "waiting.hpp"
 
 #include <chrono>
+#include <memory>
+#include <thread>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -33,12 +36,30 @@ private:
   Clock::time_point last_ = Clock::now();
 };
 
-void wait_for(const Options& options, std::size_t pieces, std::size_t comes_to) {
+/// Comes with the fourth look; before the second one the whole job stands still.
+class StillPeer final : public Transfer {
+public:
+  bool advance() override {
+    if (++looks_ == 2) std::this_thread::sleep_for(500ms);
+    return looks_ == 4;
+  }
+  std::size_t moved() const noexcept override { return 0; }
+  int world_peer() const noexcept override { return 6; }
+
+private:
+  int looks_ = 0;
+};
+
+void wait_for(const Options& options, std::unique_ptr<Transfer> peer) {
   Shared shared(options, 2);
   const Operation operation{"recv", "int64 [1]", 8, {6}, 1};
   Transfers transfers;
-  transfers.push_back(std::make_unique<SlowPeer>(pieces, comes_to));
+  transfers.push_back(std::move(peer));
   Waiting(shared, operation, 0).until_done(transfers);
+}
+
+void wait_for(const Options& options, std::size_t pieces, std::size_t comes_to) {
+  wait_for(options, std::make_unique<SlowPeer>(pieces, comes_to));
 }
 
 TEST(Waiting, GoesOnWhilePiecesCome) {
@@ -55,6 +76,12 @@ TEST(Waiting, EndsWhenNoPieceComesAnyMore) {
   test::expect_error(ExitCode::hang,
                      {"recv of int64 [1] (8 bytes), tag 1: rank 2 has waited 0.", "for rank 6"},
                      [&] { wait_for(options, 10, 3); });
+}
+
+TEST(Waiting, LeavesOutTheTimeInWhichTheJobStoodStill) {
+  Options options;
+  options.timeout_s = 0.4;
+  wait_for(options, std::make_unique<StillPeer>());
 }
 
 TEST(Waiting, AsksWhetherToGoOn) {

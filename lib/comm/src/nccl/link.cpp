@@ -1,5 +1,6 @@
 #include "link.hpp"
 
+#include <chrono>
 #include <thread>
 #include <utility>
 
@@ -17,10 +18,6 @@ namespace fg::comm {
 namespace {
 
 constexpr double seconds_to_end = 10;
-
-double seconds_since(Link::Clock::time_point begin) {
-  return std::chrono::duration<double>(Link::Clock::now() - begin).count();
-}
 
 }  // namespace
 
@@ -47,7 +44,7 @@ std::shared_ptr<Link::Queued> Link::queue(const Waiting& waiting, const Part& pa
     if (is_closed_)
       fail(ExitCode::rank_lost, describe(queued->operation) + ": its communicator was aborted");
     calling_ = queued;
-    calling_since_ = Clock::now();
+    calling_for_.moved();
   }
   try {
     part(comm_, stream_.stream());
@@ -84,7 +81,7 @@ std::optional<std::string> Link::look() {
   if (result != ncclInProgress) nccl_check(result, "an operation under way");
   while (!queue_.empty()) {
     Queued& first = *queue_.front();
-    if (!first.begun && first.begin.query()) first.begun = Clock::now();
+    if (!first.begun && first.begin.query()) first.begun.emplace();
     if (!first.begun || !first.end.query()) break;
     shared_->history.end(first.number);
     ended.push_back(std::move(queue_.front()));
@@ -94,16 +91,16 @@ std::optional<std::string> Link::look() {
 }
 
 /// Time counts from when an operation could run: the host queues it long before.
-std::optional<std::string> Link::find_stall() const {
+std::optional<std::string> Link::find_stall() {
   const auto sentence = [&](const Operation& operation, double seconds) {
     return waited_too_long(operation, shared_->world_rank, seconds, operation.peers);
   };
   if (!queue_.empty() && queue_.front()->begun) {
-    const double seconds = seconds_since(*queue_.front()->begun);
+    const double seconds = queue_.front()->begun->seconds();
     if (seconds > shared_->timeout_s) return sentence(queue_.front()->operation, seconds);
   }
   if (calling_) {
-    const double seconds = seconds_since(calling_since_);
+    const double seconds = calling_for_.seconds();
     if (seconds > shared_->timeout_s) return sentence(calling_->operation, seconds);
   }
   return std::nullopt;

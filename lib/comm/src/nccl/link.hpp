@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -13,6 +12,8 @@
 #include <c10/cuda/CUDAStream.h>
 #include <nccl.h>
 
+#include <fg/session/idle_time.hpp>
+
 #include "../waiting.hpp"
 #include "start.hpp"
 
@@ -22,14 +23,12 @@ namespace fg::comm {
 /// thread, and by the watch.
 class Link : public std::enable_shared_from_this<Link> {
 public:
-  using Clock = std::chrono::steady_clock;
-
   struct Queued {
     Operation operation;
     std::uint64_t number = 0;
     at::cuda::CUDAEvent begin;  // when all that the operation waits for on this GPU is done
     at::cuda::CUDAEvent end;
-    std::optional<Clock::time_point> begun;  // when the watch saw `begin` done
+    std::optional<session::IdleTime> begun;  // since the watch saw `begin` done
     at::Tensor kept;                         // memory that nobody else holds
   };
 
@@ -58,7 +57,7 @@ public:
   Shared& shared() const noexcept { return *shared_; }
 
 private:
-  std::optional<std::string> find_stall() const;
+  std::optional<std::string> find_stall();
   bool drain();
   ncclComm_t take_comm();
   void give_back(ncclComm_t comm, bool is_sound) const noexcept;
@@ -71,7 +70,7 @@ private:
   bool is_closed_ = false;
   std::deque<std::shared_ptr<Queued>> queue_;
   std::shared_ptr<Queued> calling_;  // that a call of NCCL on the host is about
-  Clock::time_point calling_since_;
+  session::IdleTime calling_for_;
 };
 
 }  // namespace fg::comm

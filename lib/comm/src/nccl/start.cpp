@@ -13,6 +13,7 @@
 #include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
 #include <fg/device/cuda_call.hpp>
+#include <fg/session/idle_time.hpp>
 #include <fg/session/pulse.hpp>
 
 #include "call.hpp"
@@ -71,15 +72,15 @@ ncclComm_t start_nccl(const Start& start, const c10::cuda::CUDAStream& stream,
   std::vector<int> peers = waiting.operation().peers;
   std::erase(peers, shared.world_rank);
   session::LongWait wait("the start of NCCL");
-  const auto begin = std::chrono::steady_clock::now();
+  session::IdleTime idle_time;
   while (made.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
-    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - begin;
-    if (waited.count() > shared.timeout_s) {
+    const double waited_s = idle_time.seconds();
+    if (waited_s > shared.timeout_s) {
       const Operation operation{"the start of NCCL", "", 0, {}, std::nullopt};
-      fail(ExitCode::hang, waited_too_long(operation, shared.world_rank, waited.count(), peers));
+      fail(ExitCode::hang, waited_too_long(operation, shared.world_rank, waited_s, peers));
     }
     if (shared.options.while_waiting) shared.options.while_waiting();
-    wait.note(waited.count(), [&] { return peers; });
+    wait.note(waited_s, [&] { return peers; });
   }
   return made.get();
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 
 namespace fg::session {
@@ -22,16 +21,9 @@ public:
   }
 
   /// A look.
-  double seconds(Clock::time_point now = Clock::now()) noexcept {
-    const std::chrono::duration<double> passed = now - last_look_;
-    last_look_ = now;
-    seconds_ += std::min(passed.count(), most_between_looks_s);
-    return seconds_;
-  }
+  double seconds(Clock::time_point now = Clock::now()) noexcept;
 
 private:
-  static constexpr double most_between_looks_s = 0.25;
-
   Clock::time_point last_look_;
   double seconds_ = 0;
 };
