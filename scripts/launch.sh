@@ -92,6 +92,9 @@ run() {
     wait $launcher
     code=$?
   done
+  # Where it ended before that look, `code` is still the trap's.
+  wait $launcher
+  code=$?
   launcher=
   return $code
 }

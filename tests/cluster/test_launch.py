@@ -1,6 +1,7 @@
 """scripts/launch.sh: mpirun over machines without a scheduler, started again where that helps."""
 
 import os
+import shutil
 import signal
 import subprocess
 import textwrap
@@ -38,6 +39,15 @@ PLAIN = textwrap.dedent(r"""
     while [ "${1##*/}" != fg-train ]; do shift; done
     OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=1 "$@"
     exit $?
+    """).lstrip()
+
+
+# Likewise, saved as soon as it is asked to.
+AT_ONCE = textwrap.dedent(r"""
+    #!/bin/bash
+    trap 'exit 75' USR1
+    touch $FOLDER/ready-0
+    for ((i = 0; i < 600; ++i)); do sleep 0.05; done
     """).lstrip()
 
 
@@ -89,6 +99,23 @@ def test_asked_to_save_it_leaves_with_75(launch):
                                stderr=subprocess.DEVNULL,
                                env=os.environ | launch.environment | {"PLAN": "save 0"})
     until(lambda: (launch.folder / "ready-0").exists(), 30, "the run")
+    running.send_signal(signal.SIGUSR1)
+    assert running.wait(timeout=30) == 75
+
+
+def test_a_launcher_that_ends_while_it_is_told_to_save_keeps_its_code(launch):
+    """It ends while the script is still in its trap, held there for half a second."""
+    if shutil.which("strace") is None:
+        pytest.skip("[strace] strace is not installed")
+    (launch.folder / "plain/mpirun").write_text(AT_ONCE)
+    words = ["strace", "-D", "-o", launch.folder / "trace", "-e", "trace=kill", "-e",
+             "inject=kill:delay_exit=500000", *launch.words]  # fmt: skip
+    environment = {"PATH": f"{launch.folder / 'plain'}:{os.environ['PATH']}"}
+    running = subprocess.Popen([str(word) for word in words], stderr=subprocess.PIPE, text=True,
+                               env=os.environ | launch.environment | environment)
+    until(lambda: (launch.folder / "ready-0").exists() or running.poll() is not None, 30, "the run")
+    if running.poll() is not None:
+        pytest.skip(f"[strace] strace may not trace here: {running.stderr.read()}")
     running.send_signal(signal.SIGUSR1)
     assert running.wait(timeout=30) == 75
 
