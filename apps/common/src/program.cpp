@@ -44,9 +44,10 @@ ExitCode run_body(session::Session& session, const Program& program, const Argum
     const ExitCode code =
         report(program, exception,
                session.size() > 1 ? " on rank " + std::to_string(session.rank()) : std::string());
+    if (session.size() == 1 || session.failed_together()) return code;
     // The others may wait for this rank in a collective it will never reach.
-    if (session.size() > 1 && !session.failed_together()) session.abort(code);
-    return code;
+    if (dynamic_cast<const session::PeerFailed*>(&exception) == nullptr) session.abort(code);
+    session.leave_end_to_others(code);
   }
 }
 

@@ -8,10 +8,12 @@
 #include <mpi.h>
 #include <unistd.h>
 
+#include <fg/base/failpoint.hpp>
 #include <fg/session/interfaces.hpp>
 #include <fg/session/mpi_check.hpp>
 #include <fg/session/placement.hpp>
 #include <fg/session/session.hpp>
+#include <fg/session/signals.hpp>
 
 #include "control.hpp"
 #include "deadline.hpp"
@@ -29,8 +31,14 @@ void begin_alone() {
   ::setenv("OMPI_MCA_pml", "ob1", 0);
 }
 
-/// The level of threads that MPI gives.
-int init_mpi(int& argc, char**& argv) {
+/// What MPI_Init gives.
+struct Mpi {
+  int threads = 0;
+  MPI_Comm own = MPI_COMM_NULL;  // the world, for this library alone
+};
+
+/// All of the start that waits for the other ranks without end.
+Mpi init_mpi(int& argc, char**& argv) {
   std::optional<Deadline> deadline;
   if (const auto rank = launched_rank()) {
     const double seconds = start_timeout();
@@ -40,9 +48,11 @@ int init_mpi(int& argc, char**& argv) {
          << " reach the others (see FG_INTERFACE)";
     deadline.emplace(seconds, text.str());
   }
-  int provided = 0;
-  mpi_check(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
-  return provided;
+  Mpi mpi;
+  mpi_check(MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &mpi.threads), "MPI_Init_thread");
+  fail_point("session.mpi_started");
+  mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &mpi.own), "MPI_Comm_dup");
+  return mpi;
 }
 
 }  // namespace
@@ -56,14 +66,12 @@ std::optional<std::string> launched_rank() {
 Session::Session(int& argc, char**& argv) {
   if (!launched_rank()) begin_alone();
   use_interface_for_mpi();
-  const int provided = init_mpi(argc, argv);
-  if (provided < MPI_THREAD_MULTIPLE)
+  const Mpi mpi = init_mpi(argc, argv);
+  if (mpi.threads < MPI_THREAD_MULTIPLE)
     fail(ExitCode::bug,
          "this MPI library gives no MPI_THREAD_MULTIPLE, which fg needs; use a build "
          "of Open MPI with thread support");
-  MPI_Comm own = MPI_COMM_NULL;
-  mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &own), "MPI_Comm_dup");
-  control_ = std::make_unique<Control>(own);
+  control_ = std::make_unique<Control>(mpi.own);
   rank_ = control_->rank();
   size_ = control_->size();
   control_->set_hosts(std::vector<std::string>(static_cast<std::size_t>(size_), host_name()));
@@ -71,9 +79,9 @@ Session::Session(int& argc, char**& argv) {
 }
 
 Session::~Session() {
-  control_.reset();
   std::optional<Deadline> deadline;
   if (size_ > 1) deadline.emplace(timeout_s_, "MPI_Finalize does not end: a rank is not leaving");
+  control_.reset();
   MPI_Finalize();
 }
 
@@ -139,6 +147,15 @@ void Session::abort(ExitCode code) {
   end_process_after(10, code);
   MPI_Abort(MPI_COMM_WORLD, static_cast<int>(code));
   ::_exit(static_cast<int>(code));
+}
+
+void Session::leave_end_to_others(ExitCode code) {
+  static const bool is_hasty = fault_planted("session.end_not_left_to_others");
+  constexpr int slices = 240;
+  const auto asked = stop_requested();  // the launcher asks, too, where the job is being ended
+  for (int slice = 0; slice < slices && !is_hasty && stop_requested() == asked; ++slice)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  abort(code);
 }
 
 void end_process_after(double seconds, ExitCode code) noexcept {

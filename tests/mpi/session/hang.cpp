@@ -9,6 +9,7 @@
 
 #include <unistd.h>
 
+#include <fg/app/program.hpp>
 #include <fg/session/placement.hpp>
 #include <fg/session/pulse.hpp>
 #include <fg/session/session.hpp>
@@ -53,11 +54,20 @@ void watched(Session& session, const Case& how) {
   }
 }
 
+/// What a rank has to end before it can say why it leaves.
+struct SlowEnd {
+  std::chrono::milliseconds time;
+  ~SlowEnd() { std::this_thread::sleep_for(time); }
+};
+
 void unwatched(Session& session, const Case& how) {
   session.set_timeout(1);
+  const SlowEnd end{how.name == "slow_end" && session.is_first() ? 2500ms
+                                                                 : 0ms};  // mpirun kills after 1 s
   for (std::uint64_t number = 1; number < 5; ++number) step(session, number);
   const bool is_culprit = session.rank() == how.culprit;
-  if (how.name == "sleep" && is_culprit) std::this_thread::sleep_for(1h);
+  if ((how.name == "sleep" || how.name == "slow_end") && is_culprit)
+    std::this_thread::sleep_for(1h);
   if (how.name == "slow" && is_culprit) std::this_thread::sleep_for(700ms);
   // Rank 0 comes late, then waits for the culprit: those that came early must not blame rank 0.
   if (how.name == "chain")
@@ -92,22 +102,35 @@ void run(Session& session, const Case& how) {
     if (session.rank() == how.culprit) std::this_thread::sleep_for(1h);
     return;
   }
-  if (how.name == "sleep" || how.name == "slow" || how.name == "chain" || how.name == "another")
+  if (how.name == "sleep" || how.name == "slow" || how.name == "chain" || how.name == "another" ||
+      how.name == "slow_end")
     unwatched(session, how);
   else
     watched(session, how);
 }
 
+/// As the suite's programs run and end.
+int run_as_program(int argc, char** argv, const Case& how) {
+  fg::app::Program program;
+  program.name = "session_hang";
+  for (const char* argument : {"case", "folder", "culprit"}) program.take_argument(argument);
+  return fg::app::run(argc, argv, program,
+                      [&](Session& session, const fg::app::Arguments&) { run(session, how); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  const Case how{argv[1], argc > 2 ? argv[2] : ".", argc > 3 ? std::atoi(argv[3]) : -1};
+  if (how.name == "slow_end") return run_as_program(argc, argv, how);
   Session session(argc, argv);
   try {
-    run(session, {argv[1], argc > 2 ? argv[2] : ".", argc > 3 ? std::atoi(argv[3]) : -1});
+    run(session, how);
     return 0;
+  } catch (const PeerFailed& error) {
+    session.leave_end_to_others(error.code());
   } catch (const fg::Error& error) {
-    if (dynamic_cast<const PeerFailed*>(&error) == nullptr)
-      std::fprintf(stderr, "error on rank %d: %s\n", session.rank(), error.what());
+    std::fprintf(stderr, "error on rank %d: %s\n", session.rank(), error.what());
     session.abort(error.code());
   }
 }

@@ -11,7 +11,8 @@
 
 namespace fg::session {
 
-/// Thrown on every rank after `together` when some rank failed; the failing rank has said why.
+/// Thrown on every rank after `together` when some rank failed, which says why; and where a
+/// collective ends badly, on those to whom rank 0, which says why, can tell it.
 class PeerFailed : public Error {
 public:
   explicit PeerFailed(ExitCode code) : Error(code, "another rank failed") {}
@@ -91,6 +92,11 @@ public:
   /// Not collective: ends the whole job at once with this code, from any thread. Never returns:
   /// where MPI takes more than 10 s to end the job, at least this process ends.
   [[noreturn]] void abort(ExitCode code);
+
+  /// Not collective. For a rank that leaves with PeerFailed though the ranks have not failed
+  /// together: the rank that knows why ends the job once it has said so, however long it takes to
+  /// get there; where it has not after 12 s, `abort`. Never returns.
+  [[noreturn]] void leave_end_to_others(ExitCode code);
 
 private:
   int rank_ = 0;
