@@ -163,10 +163,18 @@ std::uint64_t size_of_copies(const SaveRequest& request) {
   return bytes;
 }
 
+/// No two saves stage under one name: over NFS another machine may believe for a minute that a name
+/// leads where it led before.
+std::string staging_name(const SaveRequest& request, const Json& trainer) {
+  static const bool is_old = fault_planted("checkpoint.staging_name_again");
+  return ".tmp-" + request.run + "-" +
+         (is_old ? "0123456789abcdef" : trainer.at("save").get<std::string>());
+}
+
 /// Every step that writes. On the leader `staged` is what is to be removed if one of them fails.
 fs::path save_staged(session::Session& session, const SaveRequest& request, const SavePlan& plan,
                      const Json& trainer, std::optional<store::StagedFolder>& staged) {
-  const std::string staging = ".tmp-" + request.run;
+  const std::string staging = staging_name(request, trainer);
   const fs::path target = request.folder / name_of_step(request.step);
   const fs::path staged_path = request.folder / staging;
   session.together([&] {
@@ -212,9 +220,10 @@ fs::path save(session::Session& session, const SaveRequest& request) {
   try {
     return save_staged(session, request, plan, trainer, staged);
   } catch (...) {
-    // All are here, since some rank failed inside `together`. Nobody leaves before all is removed.
+    // Where some rank failed inside `together` all are here, and nobody leaves before all is
+    // removed. Else a rank has hung, and to meet again would be to wait for it again.
     staged.reset();
-    session.agree(ExitCode::done);
+    if (session.failed_together()) session.agree(ExitCode::done);
     throw;
   }
 }

@@ -50,12 +50,11 @@ fs::path resolve_target(const fs::path& target) {
   return parent / plain.filename();
 }
 
-/// Folders `<target><mark><id>`.
-std::vector<fs::path> find_marked(const fs::path& target, std::string_view mark) {
-  const std::string start = target.filename().string() + std::string(mark);
+/// Folders `<start><id>`.
+std::vector<fs::path> find_marked(const fs::path& parent, const std::string& start) {
   std::vector<fs::path> found;
   std::error_code error;
-  for (fs::directory_iterator entry(target.parent_path(), error), end; !error && entry != end;
+  for (fs::directory_iterator entry(parent, error), end; !error && entry != end;
        entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     std::error_code ignored;
@@ -64,7 +63,7 @@ std::vector<fs::path> find_marked(const fs::path& target, std::string_view mark)
         fs::is_directory(entry->symlink_status(ignored)))
       found.push_back(entry->path());
   }
-  if (error) refuse(target.parent_path(), "cannot list the folder: " + error.message());
+  if (error) refuse(parent, "cannot list the folder: " + error.message());
   return found;
 }
 
@@ -116,11 +115,12 @@ StagedFolder::StagedFolder(const fs::path& target, Overwrite overwrite,
       overwrite_(overwrite) {
   try {
     lock();
-    if (locked_) clean_up();
+    const std::string mark = target_.filename().string() + std::string(staging_mark);
+    const std::string name = staging_name.empty() ? mark + make_id() : staging_name;
+    FG_CHECK(name.size() > id_digits);
+    if (locked_) clean_up(name.substr(0, name.size() - id_digits));
     check_target();
-    const fs::path own_name = target_.string() + std::string(staging_mark) + make_id();
-    const fs::path staging = staging_name.empty() ? own_name : target_.parent_path() / staging_name;
-    if (locked_ && !staging_name.empty() && is_there(staging)) remove_folder(staging);
+    const fs::path staging = target_.parent_path() / name;
     fail_point("stage.before_make");
     if (::mkdir(staging.c_str(), 0755) != 0)
       refuse(staging, "cannot make the folder: " + errno_text(errno));
@@ -160,15 +160,17 @@ void StagedFolder::lock() {
   }
 }
 
-void StagedFolder::clean_up() const {
+void StagedFolder::clean_up(const std::string& staging_start) const {
   if (fault_planted("store.leftovers_stay")) return;
-  for (const fs::path& old : find_marked(target_, old_mark)) {
+  const fs::path parent = target_.parent_path();
+  const std::string name = target_.filename().string();
+  for (const fs::path& old : find_marked(parent, name + std::string(old_mark))) {
     if (is_there(target_))
       remove_folder(old);
     else
       rename_plainly(old, target_);
   }
-  for (const fs::path& staging : find_marked(target_, staging_mark)) remove_folder(staging);
+  for (const fs::path& staging : find_marked(parent, staging_start)) remove_folder(staging);
 }
 
 void StagedFolder::check_target() const {

@@ -198,11 +198,35 @@ TEST(Save, ReplacesAnEqualStepAndAStagedFolderOfItsOwn) {
   const SharedRun run;
   run.save_step(2);
   run.damage(run.folder(2) / "model-r00000.h5");
-  if (run.session().is_first()) fs::create_directories(run.checkpoints() / ".tmp-00test/x");
+  if (run.session().is_first())
+    fs::create_directories(run.checkpoints() / ".tmp-00test-0123456789abcdef/x");
   run.meet();
   const fs::path folder = run.save_step(2);
   verify(folder);
   EXPECT_EQ(names_in(run.checkpoints()), std::vector<std::string>{"checkpoint-2"});
+  run.meet();
+}
+
+TEST(Save, StagesUnderANewNameEachTime) {
+  const SharedRun run;
+  const State state(2);
+  std::vector<std::string> staged;
+  for (const std::uint64_t step : {2, 3}) {
+    SaveRequest request = run.request(step, state);
+    for (Slice& slice : request.weights)
+      slice.copy = [&, bytes = slice.bytes](std::uint64_t at, std::span<std::byte> piece) {
+        const std::vector<std::string> names = names_in(run.checkpoints());
+        staged.push_back(*std::ranges::find_if(
+            names, [](const std::string& name) { return name.starts_with(".tmp-00test-"); }));
+        std::ranges::copy(bytes.subspan(at, piece.size()), piece.begin());
+      };
+    save(run.session(), request);
+    staged.erase(std::unique(staged.begin(), staged.end()), staged.end());
+    ASSERT_EQ(staged.size(), step - 1);
+    run.meet();
+  }
+  EXPECT_EQ(names_in(run.checkpoints()),
+            (std::vector<std::string>{"checkpoint-2", "checkpoint-3"}));
   run.meet();
 }
 

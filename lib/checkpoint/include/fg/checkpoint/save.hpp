@@ -43,8 +43,8 @@ struct SaveRequest {
 /// rank that has slices (with Format::bin `pytorch_model-N-of-M.bin` and their index),
 /// trainer.json, the copies, and last manifest.json with the slice table. Returns its path.
 ///
-/// All of it is written to `folder`/.tmp-RUN, synced, and renamed after every rank is done; then
-/// `folder` is synced. A folder of that step which exists is replaced in one step.
+/// All of it is written to `folder`/.tmp-RUN-SAVE, synced, and renamed after every rank is done;
+/// then `folder` is synced. A folder of that step which exists is replaced in one step.
 ///
 /// If any rank fails, all leave with an error (Session::together), nothing of this step is left and
 /// nothing else was touched. Error(cannot_save): no room (asked first: 1.1 times the known size),

@@ -28,8 +28,9 @@ public:
   /// Refuses a target that exists (with Overwrite::yes: only one that is a symbolic link, no
   /// folder, or a folder that holds folders), a target whose parent is missing, and one being
   /// written.
-  /// `staging` may give the staged folder a plain name of its own beside the target; what an
-  /// earlier run left under that name is removed.
+  /// `staging` may give the staged folder a plain name of its own beside the target that ends in 16
+  /// digits (of hexadecimal numbers), new each time; what was left under that name with other
+  /// digits is removed.
   explicit StagedFolder(const std::filesystem::path& target, Overwrite overwrite = Overwrite::no,
                         const std::string& staging = {});
   StagedFolder(const StagedFolder&) = delete;
@@ -45,7 +46,7 @@ public:
 
 private:
   void lock();
-  void clean_up() const;
+  void clean_up(const std::string& staging_start) const;
   void check_target() const;
   void put_in_place();
   void release() noexcept;
