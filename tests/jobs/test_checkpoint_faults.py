@@ -158,6 +158,16 @@ def test_failed_at_every_call(tool, server, before, tmp_path, calls, error):
     assert told or calls in ("close", "statfs,fstatfs"), "no failure was told"
 
 
+def test_a_save_whose_rank_does_not_come_is_given_up_once(mpirun, drivers, chat_model, tmp_path):
+    """Else rank 0 would be at its next meeting when the late one comes to this."""
+    sleeps = 'if [ "$OMPI_COMM_WORLD_RANK" = 1 ]; then export FG_FAIL=save.after_weights:sleep=1.5; fi; exec "$@"'
+    words = ["sh", "-c", sleeps, "sh", drivers / "run_tool", chat_model, tmp_path / "run", "1", "none", "impatient"]
+    done = mpirun(2, words, timeout=60)
+    assert done.returncode != 0
+    assert "has not come to a meeting of all ranks" in done.stderr, done.stderr
+    assert "another meeting" not in done.stderr
+
+
 def test_the_parent_is_synced_after_the_rename_and_all_else_before(server, before, tmp_path):
     run = shutil.copytree(before, tmp_path / "run", symlinks=True)
     trace = tmp_path / "trace"

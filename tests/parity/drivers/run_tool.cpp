@@ -1,7 +1,8 @@
-// run_tool MODEL RUN STEP OPTIMIZER [each_node|bin]: saves the weights of a model folder as a run's
-// checkpoint, with state of OPTIMIZER (adamw, adafactor, adamw8bit, none); the ranks cut all by
-// rows. With each_node rank r saves below RUN/r. Row r of a state tensor holds r in every element
-// (codes r modulo 251, scales r), "col" its index, "step" STEP.
+// run_tool MODEL RUN STEP OPTIMIZER [each_node|bin|impatient]: saves the weights of a model folder
+// as a run's checkpoint, with state of OPTIMIZER (adamw, adafactor, adamw8bit, none); the ranks cut
+// all by rows. With each_node rank r saves below RUN/r; with impatient a rank that does not come is
+// waited for a second. Row r of a state tensor holds r in every element (codes r modulo 251, scales
+// r), "col" its index, "step" STEP.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -128,6 +129,7 @@ void save(session::Session& session, const std::vector<std::string>& words) {
     for (const auto& tensor : model.tensors())
       builder.state(tensor, words.at(4), request.optimizer);
   session.together([] {});  // every folder is there
+  if (how == "impatient") session.set_timeout(1);
   checkpoint::save(session, request);
 }
 
