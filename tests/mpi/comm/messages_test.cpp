@@ -1,14 +1,19 @@
 #include <algorithm>
 #include <chrono>
+#include <memory>
+#include <span>
 #include <string>
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <mpi.h>
 
 #include <fg/base/json.hpp>
 #include <fg/session/watchdog.hpp>
+#include <fg/test/expect_error.hpp>
 #include <fg/test/temporary_folder.hpp>
 
+#include "mpi/message.hpp"
 #include "world.hpp"
 
 namespace fg::comm {
@@ -147,6 +152,35 @@ TEST(Messages, TravelFromSeveralThreadsAtOnce) {
   thread.join();
   EXPECT_TRUE(first_is_right);
   EXPECT_TRUE(second_is_right);
+}
+
+/// MPI refuses a count below 0, which is what a piece of 3 GiB has.
+TEST(Messages, TakeBackWhatTheyHadBegunWhereTheyFail) {
+  MPI_Comm own = MPI_COMM_NULL;
+  ASSERT_EQ(MPI_Comm_dup(MPI_COMM_SELF, &own), MPI_SUCCESS);
+  ASSERT_EQ(MPI_Comm_set_errhandler(own, MPI_ERRORS_RETURN), MPI_SUCCESS);
+  const Peer self{own, 0, 0, 3};
+  at::Tensor sent = counting(at::kLong, {4}, 7);
+  at::Tensor got = at::zeros({4}, at::kLong);
+  const Header header = header_of(Kind::message, sent);
+  const auto message = [&](bool is_send, const at::Tensor& values, std::size_t bytes) {
+    return std::make_unique<Message>(is_send, self, header,
+                                     std::span(static_cast<std::byte*>(values.data_ptr()), bytes),
+                                     values, static_cast<std::int64_t>(bytes));
+  };
+
+  test::expect_error(ExitCode::rank_lost, "MPI_Irecv",
+                     [&] { message(false, got, std::size_t{3} << 30); });
+  const auto recv = message(false, got, got.nbytes());
+  const auto send = message(true, sent, sent.nbytes());
+  const auto begin = std::chrono::steady_clock::now();
+  while (!(send->advance() && recv->advance()) &&
+         std::chrono::steady_clock::now() - begin < std::chrono::seconds(5)) {
+  }
+
+  EXPECT_TRUE(recv->advance());
+  EXPECT_TRUE(same(got, sent));
+  MPI_Comm_free(&own);
 }
 
 TEST(Messages, StandInTheHistory) {

@@ -82,14 +82,18 @@ std::string describe(const Header& header) {
   return text;
 }
 
-Message::Message(bool is_send, const Peer& peer, const Header& header, std::span<std::byte> bytes,
-                 at::Tensor memory, std::int64_t piece_bytes, Clock::time_point arrives)
+Message::Message(bool is_send, const Peer& peer, const Header& header, at::Tensor memory,
+                 Clock::time_point arrives)
     : is_send_(is_send),
       world_rank_(peer.world_rank),
       expected_(header),
       wire_(std::make_unique<Envelope>(
           Envelope{header, static_cast<std::int64_t>(arrives.time_since_epoch().count())})),
-      memory_(std::move(memory)) {
+      memory_(std::move(memory)) {}
+
+Message::Message(bool is_send, const Peer& peer, const Header& header, std::span<std::byte> bytes,
+                 at::Tensor memory, std::int64_t piece_bytes, Clock::time_point arrives)
+    : Message(is_send, peer, header, std::move(memory), arrives) {
   static const bool loses_piece = fault_planted("comm.piece_lost");
   start(peer, wire_.get(), sizeof(Envelope));
   const auto piece = static_cast<std::size_t>(piece_bytes);
@@ -102,14 +106,13 @@ Message::Message(bool is_send, const Peer& peer, const Header& header, std::span
 
 void Message::start(const Peer& peer, void* data, std::size_t bytes) {
   const int count = static_cast<int>(bytes);
-  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Request& request = requests_.emplace_back(MPI_REQUEST_NULL);
   if (is_send_)
     mpi_check(MPI_Isend(data, count, MPI_BYTE, peer.rank, peer.tag, peer.group, &request),
               "MPI_Isend");
   else
     mpi_check(MPI_Irecv(data, count, MPI_BYTE, peer.rank, peer.tag, peer.group, &request),
               "MPI_Irecv");
-  requests_.push_back(request);
 }
 
 Message::~Message() {

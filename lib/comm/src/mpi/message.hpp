@@ -65,6 +65,10 @@ public:
   int world_peer() const noexcept override { return world_rank_; }
 
 private:
+  /// Nothing under way yet. The other constructor goes through this one, so that what it has begun
+  /// when it throws is ended by the destructor.
+  Message(bool is_send, const Peer& peer, const Header& header, at::Tensor memory,
+          Clock::time_point arrives);
   void start(const Peer& peer, void* data, std::size_t bytes);
   void check_header() const;
 
