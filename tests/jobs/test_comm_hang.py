@@ -4,6 +4,12 @@ import json
 import time
 
 
+def test_a_rank_that_never_connects_ends_the_job(mpirun, drivers, tmp_path):
+    done = mpirun(2, [drivers / "comm_hang", tmp_path, "connect"], timeout=30)
+    assert done.returncode == 7, done.stdout + done.stderr
+    assert "has not come to a meeting of all ranks" in done.stderr
+
+
 def test_a_rank_that_never_answers_ends_the_job(mpirun, drivers, tmp_path):
     begin = time.monotonic()
     done = mpirun(2, [drivers / "comm_hang", tmp_path], timeout=60)

@@ -39,7 +39,7 @@ public:
 std::unique_ptr<Transport> local_transport(int world_rank);
 
 /// All ranks of MPI_COMM_WORLD, tensors in host memory. Collective over them.
-std::unique_ptr<Transport> mpi_transport(const session::Session& session, std::int64_t piece_bytes);
+std::unique_ptr<Transport> mpi_transport(session::Session& session, std::int64_t piece_bytes);
 
 /// The same ranks as `control`, which is MPI's, with tensors on this rank's GPU. Collective over
 /// them.

@@ -1,4 +1,5 @@
-// comm_hang FOLDER: the last rank goes to sleep; the others find out and end the job.
+// comm_hang FOLDER [connect]: the last rank goes to sleep (before it connects); the others find out
+// and end the job.
 #include <chrono>
 #include <cstdio>
 #include <string>
@@ -12,6 +13,16 @@ int main(int argc, char** argv) {
   fg::session::Session session(argc, argv);
   fg::comm::Options options;
   options.timeout_s = 1;
+  if (argc > 2) {
+    session.set_timeout(0.5);
+    if (session.rank() + 1 == session.size()) std::this_thread::sleep_for(std::chrono::hours(1));
+    try {
+      fg::comm::Communicator::connect(session, options);
+    } catch (const fg::Error& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+      session.abort(error.code());
+    }
+  }
   const auto all = fg::comm::Communicator::connect(session, options);
   all->barrier();
   if (all->rank() + 1 == all->size()) std::this_thread::sleep_for(std::chrono::hours(1));

@@ -316,8 +316,8 @@ std::unique_ptr<Transport> MpiTransport::group(const std::vector<int>& members, 
 
 }  // namespace
 
-std::unique_ptr<Transport> mpi_transport(const session::Session& session,
-                                         std::int64_t piece_bytes) {
+std::unique_ptr<Transport> mpi_transport(session::Session& session, std::int64_t piece_bytes) {
+  session.agree(ExitCode::done);  // MPI's own call waits without end, so all must have come
   MPI_Comm all = MPI_COMM_NULL;
   mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &all), "MPI_Comm_dup");
   std::vector<int> world_ranks(static_cast<std::size_t>(session.size()));
