@@ -41,11 +41,4 @@ std::string describe(const Operation& operation) {
   return text;
 }
 
-std::string describe_ranks(const std::vector<int>& ranks) {
-  std::string text = ranks.size() == 1 ? "rank " : "ranks ";
-  for (std::size_t i = 0; i < ranks.size(); ++i)
-    text += (i == 0 ? "" : ", ") + std::to_string(ranks[i]);
-  return text;
-}
-
 }  // namespace fg::comm

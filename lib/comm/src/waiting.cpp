@@ -7,6 +7,7 @@
 #include <thread>
 
 #include <fg/base/error.hpp>
+#include <fg/session/agreement.hpp>
 #include <fg/session/idle_time.hpp>
 #include <fg/session/pulse.hpp>
 
@@ -41,7 +42,7 @@ std::string waited_too_long(const Operation& operation, int world_rank, double s
   char text[32];
   std::snprintf(text, sizeof text, "%.1f", seconds);
   return describe(operation) + ": rank " + std::to_string(world_rank) + " has waited " + text +
-         " s for " + describe_ranks(missing) + ", more than comm.timeout_s allows";
+         " s for " + session::describe_ranks(missing) + ", more than comm.timeout_s allows";
 }
 
 void Transfer::finish(const Waiting& waiting) {

@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -82,6 +84,12 @@ TEST(Waiting, LeavesOutTheTimeInWhichTheJobStoodStill) {
   Options options;
   options.timeout_s = 0.4;
   wait_for(options, std::make_unique<StillPeer>());
+}
+
+TEST(Waiting, NamesManyPeersInFewWords) {
+  const std::string text =
+      waited_too_long({"barrier", "", 0, {}, std::nullopt}, 4, 1, {0, 1, 2, 6});
+  EXPECT_NE(text.find("rank 4 has waited 1.0 s for ranks 0-2, 6, more"), std::string::npos) << text;
 }
 
 TEST(Waiting, AsksWhetherToGoOn) {
