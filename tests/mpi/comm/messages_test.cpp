@@ -6,7 +6,6 @@
 #include <thread>
 
 #include <gtest/gtest.h>
-#include <mpi.h>
 
 #include <fg/base/json.hpp>
 #include <fg/session/watchdog.hpp>
