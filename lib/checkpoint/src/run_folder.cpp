@@ -257,8 +257,8 @@ void RunFolder::copy_model_files(const fs::path& model, const fs::path& tokenize
     std::error_code error;
     if (fs::equivalent(folder, root_, error)) return;
     for (const fs::path& file : model_files(folder))
-      if (is_model == (file.filename() == "config.json" ||
-                       file.filename() == "generation_config.json"))
+      if (is_model ==
+          (file.filename() == "config.json" || file.filename() == "generation_config.json"))
         replace_text(root_ / file.filename(), read_text(file, max_small_file));
   };
   copy(model, true);
