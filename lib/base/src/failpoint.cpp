@@ -60,6 +60,10 @@ void act(const Failpoint& point) {
     ::kill(::getpid(), SIGSTOP);
     return;
   }
+  if (point.action.starts_with("signal=")) {
+    ::kill(::getpid(), std::atoi(point.action.c_str() + 7));
+    return;
+  }
   if (point.action == "abort") std::abort();
   if (point.action == "exit") ::_exit(1);
   if (point.action.starts_with("sleep=")) {

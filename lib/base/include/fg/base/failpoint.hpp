@@ -10,9 +10,9 @@ void fail_point_reached(std::string_view name);
 bool is_planted(std::string_view name);
 }  // namespace detail
 
-/// A named place where a test can make this process fail:
-/// FG_FAIL=name:kill|stop|abort|throw|exit|sleep=SECONDS with an optional @N for the N-th time it
-/// is reached (1 = first, the default); several are separated by commas. Costs nothing in builds
+/// A named place where a test can make this process fail: FG_FAIL=name:ACTION, of kill, stop,
+/// abort, throw, exit, sleep=SECONDS and signal=NUMBER, with an optional @N for the N-th time it is
+/// reached (1 = first, the default); several are separated by commas. Costs nothing in builds
 /// without failpoints. Any thread.
 inline void fail_point(std::string_view name) {
   if constexpr (failpoints_built) detail::fail_point_reached(name);
