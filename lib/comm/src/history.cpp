@@ -3,6 +3,7 @@
 #include <fg/base/file.hpp>
 #include <fg/base/json.hpp>
 #include <fg/comm/history.hpp>
+#include <fg/session/doing.hpp>
 
 namespace fg::comm {
 namespace {
@@ -29,9 +30,12 @@ void History::end(std::uint64_t number) noexcept {
 }
 
 void History::write(const std::filesystem::path& path, int world_rank) const {
-  Json report = {{"rank", world_rank},
-                 {"written", seconds_of(std::chrono::system_clock::now())},
-                 {"operations", Json::array()}};
+  const session::Doing doing = session::doing();
+  Json report = {
+      {"rank", world_rank},         {"written", seconds_of(std::chrono::system_clock::now())},
+      {"section", doing.section},   {"number", doing.number},
+      {"waits_in", doing.waits_in}, {"waits_for", doing.waits_for},
+      {"operations", Json::array()}};
   {
     const std::lock_guard lock(mutex_);
     for (std::uint64_t number = count_ < kept ? 0 : count_ - kept; number < count_; ++number) {

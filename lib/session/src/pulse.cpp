@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include <fg/base/failpoint.hpp>
+#include <fg/session/doing.hpp>
 
 #include "beat.hpp"
 
@@ -88,6 +89,14 @@ Beat read_pulse() {
   beat.waits_for = pulse().waits_for;
   beat.waits_in = pulse().waits_in;
   return beat;
+}
+
+Doing doing() {
+  const Beat beat = read_pulse();
+  return {beat.section.data(),
+          beat.number,
+          {beat.waits_for.begin(), beat.waits_for.begin() + beat.waits},
+          beat.waits_in.data()};
 }
 
 }  // namespace fg::session

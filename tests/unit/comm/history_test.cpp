@@ -1,8 +1,11 @@
+#include <array>
+
 #include <gtest/gtest.h>
 
 #include <fg/base/file.hpp>
 #include <fg/base/json.hpp>
 #include <fg/comm/history.hpp>
+#include <fg/session/pulse.hpp>
 #include <fg/test/expect_error.hpp>
 #include <fg/test/temporary_folder.hpp>
 
@@ -20,10 +23,16 @@ TEST(History, TellsWhatBeganAndWhatEnded) {
   const auto first = history.begin({"send", "bfloat16 [2, 3]", 12, {1}, 7});
   history.begin({"barrier", "", 0, {0, 1}, std::nullopt});
   history.end(first);
+  session::enter_section("evaluation", 9);
+  session::note_waiting(std::array{0, 2}, "agree");
 
   const Json report = written(history);
+  session::done_waiting();
 
   EXPECT_EQ(report["rank"], 3);
+  EXPECT_EQ(report["section"], "evaluation");
+  EXPECT_EQ(report["waits_in"], "agree");
+  EXPECT_EQ(report["waits_for"], Json({0, 2}));
   ASSERT_EQ(report["operations"].size(), 2u);
   const Json& send = report["operations"][0];
   EXPECT_EQ(send["operation"], "send");

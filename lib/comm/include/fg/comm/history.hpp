@@ -31,9 +31,9 @@ public:
   /// Notes that it has ended well. One that is no longer kept is ignored.
   void end(std::uint64_t number) noexcept;
 
-  /// Writes {"rank", "written", "operations": [{"number", "operation", "tensor", "bytes", "peers",
-  /// "tag", "begun", "ended"}]}, oldest first; times in seconds since 1970, `ended` null for what
-  /// never ended. A file of that name is replaced. Error(cannot_save).
+  /// Writes {"rank", "written", what session::doing tells, "operations": [{"number", "operation",
+  /// "tensor", "bytes", "peers", "tag", "begun", "ended"}]}, oldest first; times in seconds since
+  /// 1970, `ended` null for what never ended. A file of that name is replaced. Error(cannot_save).
   void write(const std::filesystem::path& path, int world_rank) const;
 
 private:
