@@ -231,6 +231,7 @@ void Pipeline::update(const Action& action, const Walk& walk) {
 
 void Pipeline::do_action(const schedule::Program& program, std::size_t place, Walk& walk) {
   const Action& action = program[place];
+  fail_point("train.pipeline_action");
   switch (action.op) {
     case Op::forward:
       return forward(action, walk);

@@ -78,6 +78,7 @@ void Reducer::start(Message& message) {
 void Reducer::finish(const std::function<void(std::size_t logical)>& done) {
   start_what_is_ready();
   FG_CHECK(started_ == messages_.size());
+  fail_point("train.reduction");
   for (Message& message : messages_) {
     message.sum.wait();
     std::int64_t offset = 0;

@@ -203,6 +203,7 @@ TrainerState Run::restore(const checkpoint::Choice& choice) {
 
 TrainerState Run::begin() {
   const Section section(session_, ranks_.get(), "load", patience_for(settings_, plan_));
+  fail_point("train.load");
   const auto choice = checkpoint::choose(session_, settings_.output, settings_.checkpoint.resume,
                                          settings_.checkpoint.each_node);
   if (choice) return restore(*choice);
@@ -346,6 +347,7 @@ RunEnd Run::train() {
 RunEnd Run::run_steps() {
   fail_point("train.begin");
   TrainerState state = begin();
+  fail_point("train.loaded");
   write_run_files();
   const std::uint64_t first = state.step;
   if (first >= plan_.trainer.total_steps) {

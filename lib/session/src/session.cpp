@@ -66,6 +66,7 @@ std::optional<std::string> launched_rank() {
 Session::Session(int& argc, char**& argv) {
   if (!launched_rank()) begin_alone();
   use_interface_for_mpi();
+  fail_point("session.before_meeting");
   const Mpi mpi = init_mpi(argc, argv);
   if (mpi.threads < MPI_THREAD_MULTIPLE)
     fail(ExitCode::bug,
@@ -76,11 +77,13 @@ Session::Session(int& argc, char**& argv) {
   size_ = control_->size();
   control_->set_hosts(std::vector<std::string>(static_cast<std::size_t>(size_), host_name()));
   control_->set_hosts(gather_to_all(host_name()));
+  fail_point("session.met");
 }
 
 Session::~Session() {
   std::optional<Deadline> deadline;
   if (size_ > 1) deadline.emplace(timeout_s_, "MPI_Finalize does not end: a rank is not leaving");
+  fail_point("session.before_leaving");
   control_.reset();
   MPI_Finalize();
 }
