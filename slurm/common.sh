@@ -5,7 +5,7 @@
 #   FG_CONFIG, FG_MODEL, FG_OUTPUT   as fg-train reads them: configuration, model folder, run folder
 #   FG_INTERFACE  network between the ranks, as 10.0.0.0/24 or eth0 (docs/multinode.md)
 #   FG_MAX_LOST   how many times in a row a job is queued again after a rank was lost (5)
-#   FG_WAIT_S     seconds that the other ranks get to leave by themselves when one was lost (20)
+#   FG_WAIT_S     seconds that the other ranks get to leave by themselves when one was lost (4)
 
 fg_root=${FG_ROOT:-$SLURM_SUBMIT_DIR}
 fg_bin=${FG_BIN:-$fg_root/build/bin}
@@ -35,7 +35,7 @@ fg_train() {
   # Sites whose Slurm has no PMIx start the ranks with mpirun inside the allocation instead.
   if srun --mpi=list 2>&1 | grep -qw pmix; then
     # Ranks leave together; where one is lost the others get a while to say so, then srun ends them.
-    srun --mpi=pmix --kill-on-bad-exit=0 "--wait=${FG_WAIT_S:-20}" "$fg_bin/fg-train" "$@" &
+    srun --mpi=pmix --kill-on-bad-exit=0 "--wait=${FG_WAIT_S:-4}" "$fg_bin/fg-train" "$@" &
   else
     [ -z "${FG_INTERFACE-}" ] || export OMPI_MCA_oob_tcp_if_include=$FG_INTERFACE
     mpirun -np "$SLURM_NTASKS" --bind-to none "$fg_bin/fg-train" "$@" &
