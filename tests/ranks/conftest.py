@@ -1,11 +1,16 @@
 """Models, data and runs of one process that tests of several ranks compare with."""
 
+import pathlib
 import shutil
+import sys
 
 import pytest
 
-from rank_runs import read_tensor_file, run_job, write_chats
-from train_fixtures import make_chat_model
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from rank_jobs import SETTINGS, Job  # noqa: E402
+from rank_runs import assert_same_bits, job_words, read_tensor_file, run_job, write_chats  # noqa: E402
+from train_fixtures import losses, make_chat_model  # noqa: E402
 
 SHAPE = ("--hidden", "32", "--layers", "8", "--vocab", "512")
 MODELS = {"llama": (), "tied": ("--tied",), "qwen2": ("--family", "qwen2"),
@@ -66,3 +71,51 @@ def one_process(job, tmp_path_factory):
     yield run
     for folder in made.values():
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def begin(programs, models, chats, tmp_path):
+    """begin(layout, "key=value", …, env={}, on_rank=…): a Job that has begun."""
+    jobs = []
+
+    def start(layout, *settings, env=None, on_rank=None):
+        output = tmp_path / "run"
+        words = job_words(programs, layout, models("llama"), chats[0], output,
+                          [f"data.cache={tmp_path / 'tokens'}", f"data.eval_path={chats[1]}", *SETTINGS,
+                           *settings], on_rank=on_rank)
+        jobs.append(Job(words, output, env or {}))
+        return jobs[-1]
+
+    yield start
+    for job in jobs:
+        job.leave_nothing()
+
+
+@pytest.fixture
+def asleep(begin):
+    """asleep(layout, …): a job that waits before step 4, in which a signal comes."""
+
+    def start(layout, *settings, seconds=3):
+        job = begin(layout, *settings, env={"FG_FAIL": f"train.step:sleep={seconds}@4"})
+        job.wait_until(lambda: (job.output / "metrics.jsonl").exists() and 3 in losses(job.output), "step 3")
+        return job
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def unbroken(one_process):
+    """Folder of the run that nothing disturbed."""
+    return one_process("llama", *SETTINGS)
+
+
+@pytest.fixture
+def finish(begin, unbroken):
+    """finish(layout, "key=value", …): the same line once more, to the end that nothing disturbed."""
+
+    def run(layout, *settings, as_in=unbroken):
+        job = begin(layout, *settings)
+        assert job.end()[0] == 0, job.text()
+        assert_same_bits(job.output, as_in)
+
+    return run
