@@ -48,6 +48,9 @@ fg_train() {
     wait $launcher
     code=$?
   done
+  # Where it ended before that look, `code` is still the trap's.
+  wait $launcher
+  code=$?
   fg_leave $code
 }
 
@@ -66,7 +69,11 @@ fg_leave() {
         fg_say "code $1, a rank was lost for the $lost. time in a row: not queued again"
         exit "$1"
       }
-      fg_remember_lost $lost
+      # Unless this is remembered, a loss that comes every time would be tried for ever.
+      fg_remember_lost $lost || {
+        fg_say "code $1, a rank was lost, which Slurm does not let it note down: not queued again"
+        exit "$1"
+      }
       fg_requeue "$1" "a rank was lost" ;;
   esac
   [ "$1" -eq 0 ] || fg_say "ended with code $1: see docs/operations.md"

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <utility>
 
 #include <fg/base/error.hpp>
@@ -124,6 +125,7 @@ private:
   Updater updater_;
   std::unique_ptr<StepRunner> runner_;
   std::uint64_t steps_begun_ = 0;  // by this process
+  mutable std::atomic<bool> is_reported_ = false;
 };
 
 std::unique_ptr<comm::Communicator> Run::connect() {
@@ -150,6 +152,7 @@ session::WatchdogOptions Run::watching() {
 }
 
 void Run::report_hang() const noexcept {
+  if (is_reported_.exchange(true)) return;  // the first one has what was under way
   try {
     if (ranks_) ranks_->write_history(hang_report(settings_));
   } catch (const std::exception& error) {
