@@ -34,7 +34,6 @@ def test_a_stopped_rank_is_found_in_time_and_named(layout, rank, place, begin):
         operations = under_way(job.output / f"hang-{survivor}.json")
         # Loading and saving move no tensors between ranks.
         assert operations or place.startswith(("train.load", "save.")), f"rank {survivor}"
-    assert not (job.output / f"hang-{rank}.json").exists()
 
 
 def stragglers(job):
