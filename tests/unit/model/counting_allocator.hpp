@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
+#include <utility>
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
@@ -20,11 +22,17 @@ public:
   CountingAllocator& operator=(const CountingAllocator&) = delete;
 
   c10::DataPtr allocate(std::size_t bytes) override {
-    counts_->add(static_cast<std::int64_t>(bytes));
-    auto* const block = new Block{c10::GetDefaultCPUAllocator()->allocate(bytes), counts_,
-                                  static_cast<std::int64_t>(bytes)};
-    return {block->memory.get(), block, &CountingAllocator::release, c10::Device(c10::kCPU)};
+    c10::DataPtr memory = c10::GetDefaultCPUAllocator()->allocate(bytes);
+    void* const data = memory.get();
+    if (data == nullptr) return memory;
+    const auto size = static_cast<std::int64_t>(bytes);
+    counts_->add(size);
+    const std::lock_guard lock(blocks().mutex);
+    blocks().by_place[data] = {std::move(memory), counts_, size};
+    return {data, data, &CountingAllocator::release, c10::Device(c10::kCPU)};
   }
+  /// For what asks for bare memory, as products do on processors with units for bfloat16.
+  c10::DeleterFnPtr raw_deleter() const override { return &CountingAllocator::release; }
   void copy_data(void* to, const void* from, std::size_t bytes) const override {
     default_copy_data(to, from, bytes);
   }
@@ -48,12 +56,27 @@ private:
   struct Block {
     c10::DataPtr memory;
     std::shared_ptr<Counts> counts;
-    std::int64_t bytes;
+    std::int64_t bytes = 0;
   };
 
-  static void release(void* context) {
-    const std::unique_ptr<Block> block(static_cast<Block*>(context));
-    block->counts->add(-block->bytes);
+  struct Blocks {
+    std::mutex mutex;
+    std::unordered_map<void*, Block> by_place;
+  };
+  static Blocks& blocks() {
+    static Blocks& all = *new Blocks;  // tensors of other statics may outlive any static
+    return all;
+  }
+
+  static void release(void* data) {
+    Block block;
+    {
+      const std::lock_guard lock(blocks().mutex);
+      const auto found = blocks().by_place.find(data);
+      block = std::move(found->second);
+      blocks().by_place.erase(found);
+    }
+    block.counts->add(-block.bytes);
   }
 
   std::shared_ptr<Counts> counts_;
