@@ -105,8 +105,13 @@ void DecoderBlock::backward_weight(const Batch&, Saved& saved, params::Gradients
   };
   const auto linear = [&](const Weight& weight, const Weight& bias, const at::Tensor& gradient,
                           const at::Tensor& input) {
-    bring(weight,
-          [&](at::Tensor& target) { ops::linear_backward_weight(gradient, input, target); });
+    if (auto total = weight.index ? gradients.begin_total(*weight.index) : std::nullopt) {
+      ops::linear_backward_weight_into(gradient, input, total->is_first, total->values);
+      gradients.finish(*weight.index);
+    } else {
+      bring(weight,
+            [&](at::Tensor& target) { ops::linear_backward_weight(gradient, input, target); });
+    }
     bring(bias, [&](at::Tensor& target) { ops::linear_backward_bias(gradient, target); });
   };
   const auto norm = [&](const Weight& weight, Keep gradient) {

@@ -42,6 +42,10 @@ void rms_norm_backward(const at::Tensor&, const at::Tensor&, const at::Tensor&, 
   refuse("rms_norm_backward");
 }
 
+void linear_backward_weight_into(const at::Tensor&, const at::Tensor&, bool, at::Tensor&) {
+  refuse("linear_backward_weight_into");
+}
+
 void linear_backward_bias(const at::Tensor&, at::Tensor&) {
   refuse("linear_backward_bias");
 }

@@ -28,6 +28,8 @@ void rms_norm_backward(const at::Tensor& grad_output, const at::Tensor& input,
                        const at::Tensor& grad_residual, at::Tensor& grad_input,
                        at::Tensor& grad_weight);
 
+void linear_backward_weight_into(const at::Tensor& grad_output, const at::Tensor& input,
+                                 bool is_first, at::Tensor& total);
 void linear_backward_bias(const at::Tensor& grad_output, at::Tensor& grad_bias);
 
 void turn(at::Tensor& heads, const Rotation& rotation, bool backwards);

@@ -31,6 +31,12 @@ void linear_backward_weight(const at::Tensor& grad_output, const at::Tensor& inp
   at::mm_out(grad_weight, grad_output.t(), input);
 }
 
+void linear_backward_weight_into(const at::Tensor& grad_output, const at::Tensor& input,
+                                 bool is_first, at::Tensor& total) {
+  check_shape(total, {grad_output.size(1), input.size(1)}, total.scalar_type(), "linear total");
+  cuda::linear_backward_weight_into(grad_output, input, is_first, total);
+}
+
 void linear_backward_bias(const at::Tensor& grad_output, at::Tensor& grad_bias) {
   check_shape(grad_bias, {grad_output.size(1)}, grad_output.scalar_type(), "linear grad_bias");
   if (grad_output.is_cuda()) return cuda::linear_backward_bias(grad_output, grad_bias);

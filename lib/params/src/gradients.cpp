@@ -73,6 +73,15 @@ at::Tensor Gradients::begin(std::size_t fused) {
   return slot.current;
 }
 
+std::optional<Gradients::Total> Gradients::begin_total(std::size_t fused) {
+  Slot& slot = slots_[fused];
+  const bool is_whole = parameters_.layout().fused[fused].gradient_parts == 1;
+  if (!kept_ || !is_whole || !parameters_.device().is_cuda()) return std::nullopt;
+  FG_CHECK(microbatches_ > 0 && !is_complete(fused) && !slot.current.defined());
+  slot.current = slot.kept;
+  return Total{slot.kept, slot.parts == 0};
+}
+
 void Gradients::finish(std::size_t fused) {
   static const bool overwrites = fault_planted("params.microbatch_overwrites");
   Slot& slot = slots_[fused];

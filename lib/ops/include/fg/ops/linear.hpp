@@ -21,6 +21,11 @@ void linear_backward_input(const at::Tensor& grad_output, const at::Tensor& weig
 void linear_backward_weight(const at::Tensor& grad_output, const at::Tensor& input,
                             at::Tensor& grad_weight);
 
+/// The same on a GPU, added to `total` or in place of its content: in the operands' type or in
+/// float32, the product not rounded to the operands' type before.
+void linear_backward_weight_into(const at::Tensor& grad_output, const at::Tensor& input,
+                                 bool is_first, at::Tensor& total);
+
 /// grad_bias = column sums of grad_output, accumulated in fp32 (fp64 for fp64) by blocks of 64
 /// rows: the same bits for any number of threads. On a GPU by blocks that depend on the shape
 /// alone.

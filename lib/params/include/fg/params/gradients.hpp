@@ -16,7 +16,8 @@ namespace fg::params {
 /// by `begin`, writing, `finish`, once a microbatch (a tied embedding twice: its head's part
 /// first). Each microbatch's gradient is formed alone in the parameters' type and then added to
 /// those before it, in the order of the microbatches: ranks that hold one microbatch each and add
-/// in rank order get the same bits.
+/// in rank order get the same bits. On a GPU products may be added to those before without that
+/// rounding and that walk over the memory (`begin_total`).
 ///
 /// With `kept` there is a buffer of that type for all gradients, which stay until the next step.
 /// Without, a gradient lives until its hook returns, in memory that the next tensor uses; a step
@@ -42,6 +43,13 @@ public:
   /// padding rows must be written too.
   at::Tensor begin(std::size_t fused);
   bool has_part(std::size_t fused) const;
+  /// Instead of `begin` where it gives something: on a GPU the kept buffer of a tensor whose
+  /// gradient comes in one part, for a product to be added to, or to be written to by the first.
+  struct Total {
+    at::Tensor values;
+    bool is_first = false;
+  };
+  std::optional<Total> begin_total(std::size_t fused);
   void finish(std::size_t fused);
 
   bool is_complete(std::size_t fused) const;
