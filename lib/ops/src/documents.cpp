@@ -1,6 +1,7 @@
 #include "fg/ops/documents.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 
 #include <ATen/ops/empty.h>
@@ -32,6 +33,8 @@ void Documents::place_on(at::Device device) {
     return static_cast<std::int32_t>(start);
   });
   placed_ = device::upload(starts, device);
+  static std::atomic<std::uint64_t> count{0};
+  number_ = ++count;
 }
 
 }  // namespace fg::ops

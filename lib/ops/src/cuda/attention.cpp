@@ -2,6 +2,7 @@
 #include <map>
 #include <mutex>
 #include <tuple>
+#include <utility>
 
 #include <ATen/Context.h>
 #include <ATen/ops/_flash_attention_backward.h>
@@ -120,8 +121,42 @@ bool agrees_with_flash(const Heads& in, const Documents& documents, const Attent
   }
 }
 
+/// What is known of a shape of dense rows.
+struct Sightings {
+  std::uint64_t last = 0;  // number of the last batch
+  int batches = 0;
+  std::optional<bool> agrees;  // where it was tried
+};
+
+/// True where cuDNN is to compute rows of this shape. To try it takes a tenth of a second, in which
+/// the host waits, and so do plans that cuDNN makes: only for shapes that come again, and not for
+/// many. Rows of one document each come in as many lengths as documents have.
+bool is_for_cudnn(const Heads& in, const Documents& documents, const AttentionOptions& options,
+                  const Dense& dense) {
+  constexpr int batches_before = 2;
+  constexpr int most_tries = 16;
+  using Shape = std::tuple<int, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
+                           std::int64_t, std::int64_t>;
+  static std::mutex mutex;
+  static std::map<Shape, Sightings> shapes;
+  static int tries = 0;
+  const std::lock_guard lock(mutex);
+  Sightings& seen = shapes[Shape{in.q.get_device(), dense.rows, dense.length, in.q.size(1),
+                                 in.k.size(1), in.q.size(2), in.q.stride(0)}];
+  if (seen.agrees) return *seen.agrees;
+  if (std::exchange(seen.last, documents.number()) != documents.number()) ++seen.batches;
+  if (seen.batches <= batches_before || tries == most_tries) return false;
+  ++tries;
+  seen.agrees = agrees_with_flash(in, documents, options, dense);
+  return *seen.agrees;
+}
+
+Dense dense_of(const Documents& documents, const AttentionOptions& options) {
+  return {documents.count(), documents.longest(), options.scale};
+}
+
 /// The dense form where cuDNN is to be used: rows of one length that are long enough to fill its
-/// tiles, on a shape that has been tried. It has no deterministic backward pass.
+/// tiles. It has no deterministic backward pass.
 std::optional<Dense> dense_form(const Heads& in, const Documents& documents,
                                 const AttentionOptions& options) {
   constexpr std::int64_t shortest = 128;
@@ -129,20 +164,13 @@ std::optional<Dense> dense_form(const Heads& in, const Documents& documents,
   if (!documents.is_uniform() || documents.longest() < shortest || is_windowed ||
       at::globalContext().deterministicAlgorithms())
     return std::nullopt;
-  const Dense dense{documents.count(), documents.longest(), options.scale};
-  using Shape = std::tuple<int, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
-                           std::int64_t, std::int64_t>;
-  static std::mutex mutex;
-  static std::map<Shape, bool> tried;
-  const Shape shape{in.q.get_device(), dense.rows,   dense.length,  in.q.size(1),
-                    in.k.size(1),      in.q.size(2), in.q.stride(0)};
-  const std::lock_guard lock(mutex);
-  const auto known = tried.find(shape);
-  const bool agrees =
-      known != tried.end()
-          ? known->second
-          : tried.emplace(shape, agrees_with_flash(in, documents, options, dense)).first->second;
-  return agrees ? std::optional(dense) : std::nullopt;
+  const Dense dense = dense_of(documents, options);
+  return is_for_cudnn(in, documents, options, dense) ? std::optional(dense) : std::nullopt;
+}
+
+/// By whom the forward pass was: flash has [heads, tokens], cuDNN numbers by row.
+bool is_of_cudnn(const AttentionResult& result) {
+  return result.log_sum.dim() > 2;
 }
 
 void check_type(const at::Tensor& q) {
@@ -170,8 +198,8 @@ AttentionGradients attention_backward(const at::Tensor& grad_output, const at::T
   if (q.size(0) == 0)
     return {at::empty(q.sizes(), q.options()), at::empty(k.sizes(), k.options()),
             at::empty(v.sizes(), v.options())};
-  if (const auto dense = dense_form(in, documents, options))
-    return cudnn_backward(grad_output, in, result, *dense);
+  if (is_of_cudnn(result))
+    return cudnn_backward(grad_output, in, result, dense_of(documents, options));
   return flash_backward(grad_output, in, result, documents, options);
 }
 

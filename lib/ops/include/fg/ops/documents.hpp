@@ -28,11 +28,14 @@ public:
   void place_on(at::Device device);
   /// The starts, int32, on the device they were placed on.
   const at::Tensor& placed_starts() const noexcept { return placed_; }
+  /// Tells batches on GPUs apart: counted up by place_on. 0 before.
+  std::uint64_t number() const noexcept { return number_; }
 
 private:
   std::vector<std::int64_t> starts_{0};
   std::int64_t longest_ = 0;
   at::Tensor placed_;
+  std::uint64_t number_ = 0;
 };
 
 }  // namespace fg::ops
