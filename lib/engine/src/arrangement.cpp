@@ -116,18 +116,25 @@ std::string Arrangement::node_order_note() const {
          " would do (mpirun --map-by slot, srun --distribution=block, or the hostfile's order)";
 }
 
+std::set<Way> Arrangement::ways() const {
+  std::set<Way> all;
+  for (int stage = 0; stage + 1 < stages(); ++stage) {
+    const int here = rank_of_stage[static_cast<std::size_t>(stage)];
+    const int there = rank_of_stage[static_cast<std::size_t>(stage) + 1];
+    if (here == there) continue;
+    all.insert({.from = here, .to = there, .has_gradients = false});
+    all.insert({.from = there, .to = here, .has_gradients = true});
+  }
+  return all;
+}
+
 Links Arrangement::links_of(int of_rank) const {
   if (trainer == TrainerKind::basic || ranks == 1) return {};
-  if (trainer == TrainerKind::ddp) return {.sums = 1};
+  if (trainer == TrainerKind::ddp) return {.background = 1};
   Links links{.numbers = 1};
-  std::set<int> neighbours;
-  for (const int stage : stages_of(of_rank))
-    for (const int other : {stage - 1, stage + 1})
-      if (other >= 0 && other < stages())
-        neighbours.insert(rank_of_stage[static_cast<std::size_t>(other)]);
-  neighbours.erase(of_rank);
-  for (const int neighbour : neighbours)
-    (are_near(of_rank, neighbour) ? links.near_ways : links.far_ways) += 2;  // there and back
+  for (const Way& way : ways())
+    if (way.from == of_rank || way.to == of_rank)
+      ++(are_near(way.from, way.to) ? links.near_ways : links.far_ways);
   if (tied_ends_cross() && (of_rank == 0 || of_rank == rank_of_stage.back())) links.sums = 1;
   return links;
 }
@@ -142,10 +149,13 @@ schedule::Plan Arrangement::plan(int microbatches, schedule::UpdateTime updates)
   return schedule::with_updates(plan, updates);
 }
 
-bool is_followed_by_weights(const schedule::Program& program, std::size_t place) {
-  const auto next =
-      std::find_if(program.begin() + static_cast<std::ptrdiff_t>(place) + 1, program.end(),
-                   [](const schedule::Action& each) { return schedule::is_compute(each.op); });
+bool Arrangement::is_whole_backward(const schedule::Program& program, std::size_t place) const {
+  const bool sends_first = schedule == schedule::Kind::zero_bubble_v;
+  const auto next = std::find_if(program.begin() + static_cast<std::ptrdiff_t>(place) + 1,
+                                 program.end(), [&](const schedule::Action& each) {
+                                   return schedule::is_compute(each.op) ||
+                                          (sends_first && each.op == schedule::Op::send_gradient);
+                                 });
   const schedule::Action& half = program[place];
   return next != program.end() &&
          *next == schedule::Action{schedule::Op::backward_weight, half.stage, half.microbatch};
@@ -159,7 +169,7 @@ Held Arrangement::held_by(int of_rank, int microbatches) const {
   for (std::size_t place = 0; place < program.size(); ++place) {
     const schedule::Op op = program[place].op;
     if (op == schedule::Op::forward) ++now.activations;
-    if (op == schedule::Op::backward_input && !is_followed_by_weights(program, place)) ++now.halves;
+    if (op == schedule::Op::backward_input && !is_whole_backward(program, place)) ++now.halves;
     most.activations = std::max(most.activations, now.activations);
     most.halves = std::max(most.halves, now.halves);
     if (op != schedule::Op::backward_weight) continue;

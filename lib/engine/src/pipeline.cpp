@@ -115,14 +115,9 @@ comm::Traffic Pipeline::traffic_between(int from, int to) const {
 
 void Pipeline::connect(comm::Communicator& ranks) {
   const int me = arrangement_.rank;
-  for (int stage = 0; stage + 1 < arrangement_.stages(); ++stage) {
-    const int here = arrangement_.rank_of_stage[static_cast<std::size_t>(stage)];
-    const int there = arrangement_.rank_of_stage[static_cast<std::size_t>(stage) + 1];
-    for (const auto& [from, to] : {std::pair(here, there), std::pair(there, here)}) {
-      if (here == there || (from != me && to != me) || channels_.contains({from, to})) continue;
-      channels_[{from, to}] = ranks.group({from, to}, traffic_between(from, to));
-    }
-  }
+  for (const Way& way : arrangement_.ways())
+    if (way.from == me || way.to == me)
+      channels_[way] = ranks.group({way.from, way.to}, traffic_between(way.from, way.to));
   const int last = arrangement_.rank_of_stage.back();
   if (arrangement_.tied_ends_cross() && (me == 0 || me == last))
     tied_ends_ = ranks.group({0, last});
@@ -150,6 +145,7 @@ void Pipeline::forward(const Action& action, Walk& walk) {
   if (walk.task != nullptr) {
     cell.pass.part = part;
     walk.own->begin();
+    fail_point("train.compute");
     output = model_.forward(input, batch, cell.pass);
     walk.own->end();
   } else {
@@ -174,7 +170,7 @@ void Pipeline::backward(const schedule::Program& program, std::size_t place, Wal
   const double scale = 1.0 / static_cast<double>(std::max<std::int64_t>(1, walk.task->trained));
   const at::Tensor gradient = std::exchange(cell.grad_output, at::Tensor());
   // Where the other half follows at once, block by block takes less memory.
-  cell.is_done = is_followed_by_weights(program, place);
+  cell.is_done = arrangement_.is_whole_backward(program, place);
   params::Gradients& gradients = updater_.gradients();
   walk.own->begin();
   const at::Tensor grad_input =
@@ -197,8 +193,8 @@ void Pipeline::send(const Action& action, Walk& walk) {
   const int stage = action.stage + (is_activation ? 1 : -1);
   const int to = arrangement_.rank_of_stage[static_cast<std::size_t>(stage)];
   at::Tensor& tensor = is_activation ? cell.output : cell.grad_input;
-  walk.sends.push_back(
-      channel(arrangement_.rank, to).isend(std::exchange(tensor, at::Tensor()), 1));
+  walk.sends.push_back(channel({arrangement_.rank, to, !is_activation})
+                           .isend(std::exchange(tensor, at::Tensor()), 1));
   while (!walk.sends.empty() && walk.sends.front().is_done()) walk.sends.pop_front();
 }
 
@@ -212,7 +208,7 @@ void Pipeline::receive(const Action& action, Walk& walk) {
                 at::TensorOptions(model_.parameters().type()).device(model_.device()));
   (is_activation ? cell.input : cell.grad_output) = tensor;
   (is_activation ? cell.input_comes : cell.grad_comes) =
-      channel(from, arrangement_.rank).irecv(tensor, 0);
+      channel({from, arrangement_.rank, !is_activation}).irecv(tensor, 0);
 }
 
 void Pipeline::exchange_tied() {
@@ -268,7 +264,7 @@ void Pipeline::follow(const schedule::Program& program, Walk& walk) {
   for (std::size_t place = 0; place < program.size(); ++place) {
     do_action(program, place, walk);
     session::moved();
-    for (auto& [ends, each] : channels_) each->poll();
+    for (auto& [way, each] : channels_) each->poll();
   }
   for (comm::Pending& each : walk.sends) each.wait();
 }

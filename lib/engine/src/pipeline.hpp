@@ -24,7 +24,7 @@ public:
 
 private:
   struct Walk;
-  /// One way between two ranks. Both use it in the order of their programs, which is the same.
+  /// The group of a way. Both ranks use it in the order of their programs, which is the same.
   using Channel = std::unique_ptr<comm::Communicator>;
 
   void connect(comm::Communicator& ranks);
@@ -38,13 +38,13 @@ private:
   void receive(const schedule::Action& action, Walk& walk);
   void exchange_tied();
   void update(const schedule::Action& action, const Walk& walk);
-  comm::Communicator& channel(int from, int to) { return *channels_.at({from, to}); }
+  comm::Communicator& channel(const Way& way) { return *channels_.at(way); }
 
   model::Model& model_;
   Updater& updater_;
   const Arrangement& arrangement_;
   comm::Communicator& ranks_;
-  std::map<std::pair<int, int>, Channel> channels_;  // by sender and receiver
+  std::map<Way, Channel> channels_;
   Channel tied_ends_;
   std::map<std::size_t, schedule::Plan> plans_;            // by the step's microbatches
   std::vector<std::vector<std::size_t>> tensors_of_part_;  // logical, the tied one apart

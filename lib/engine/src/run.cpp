@@ -135,7 +135,7 @@ std::unique_ptr<comm::Communicator> Run::connect() {
   options.simulate_bytes_per_second = settings_.comm.simulated_bytes_per_second;
   // Losses and norms: a pipeline's tensors go by groups of their own.
   const bool is_pipeline = plan_.arrangement.trainer == TrainerKind::pipeline;
-  if (is_pipeline) options.traffic = comm::Traffic::numbers;
+  options.traffic = is_pipeline ? comm::Traffic::numbers : comm::Traffic::background_sums;
   options.on_stall = [this](const std::string& sentence) {
     log::error(sentence);
     report_hang();

@@ -116,6 +116,9 @@ TEST(Arrangement, CountsAsManyActivationsAsTheSimulatorSees) {
 TEST(Arrangement, HoldsNoHalvesWhereBackwardPassesAreWhole) {
   EXPECT_EQ(made(pipeline_of(schedule::Kind::gpipe), 4).held_by(1, 8).halves, 0);
   EXPECT_GT(made(pipeline_of(schedule::Kind::zero_bubble_h1), 4).held_by(3, 8).halves, 0);
+  // On two ranks every weight half of a V follows its other half, but behind a gradient that
+  // leaves.
+  EXPECT_GT(made(pipeline_of(schedule::Kind::zero_bubble_v), 2).held_by(0, 8).halves, 0);
   EXPECT_EQ(made(replicas(), 4).held_by(1, 8).activations, 1);
 }
 
@@ -162,14 +165,16 @@ TEST(Arrangement, CountsTheGroupsOfEachRankByTheirUse) {
   using schedule::Kind;
   const Links end{.numbers = 1, .near_ways = 2}, middle{.numbers = 1, .near_ways = 4};
   EXPECT_EQ(links(Kind::one_forward_one_backward, {0, 0, 0}), (std::vector{end, middle, end}));
-  EXPECT_EQ(links(Kind::zero_bubble_v, {0, 0, 0}), (std::vector{end, middle, end}));
+  // Its ranks send both kinds both ways.
+  const Links of_v{.numbers = 1, .near_ways = 4}, middle_of_v{.numbers = 1, .near_ways = 8};
+  EXPECT_EQ(links(Kind::zero_bubble_v, {0, 0, 0}), (std::vector{of_v, middle_of_v, of_v}));
   EXPECT_EQ(links(Kind::interleaved, {0, 0, 0}), (std::vector{middle, middle, middle}));
   EXPECT_EQ(links(Kind::gpipe, {0, 0, 1}),
             (std::vector{end, Links{.numbers = 1, .near_ways = 2, .far_ways = 2},
                          Links{.numbers = 1, .far_ways = 2}}));
   const Links tied{.sums = 1, .numbers = 1, .near_ways = 2};
   EXPECT_EQ(links(Kind::gpipe, {0, 0, 0}, true), (std::vector{tied, middle, tied}));
-  EXPECT_EQ(made(replicas(), 4).links_of(2), Links{.sums = 1});
+  EXPECT_EQ(made(replicas(), 4).links_of(2), Links{.background = 1});
   EXPECT_EQ(made({}, 1).links_of(0), Links{});
 }
 

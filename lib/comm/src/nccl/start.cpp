@@ -25,7 +25,7 @@ namespace {
 /// over NVLink, and 2 MiB are on their way through it to where nobody receives yet (measured on two
 /// H200).
 int most_ctas(Traffic traffic) {
-  return traffic == Traffic::near_messages ? 8 : 2;
+  return traffic == Traffic::near_messages || traffic == Traffic::background_sums ? 8 : 2;
 }
 
 /// NCCL connects two ranks when they first meet in an operation, and the host waits for that.

@@ -30,6 +30,9 @@ enum class Traffic {
   /// Sums of few numbers: NCCL takes no more multiprocessors than for messages, and so a tenth of
   /// the GPU memory that it would take by itself.
   numbers,
+  /// Sums beside the computing, whose time counts more than theirs: 8 multiprocessors, which move
+  /// some 150 GB/s over NVLink and take less of the computing than as many as NCCL likes do.
+  background_sums,
   /// Messages over a slow link: NCCL takes few of a GPU's multiprocessors. A receive begins when it
   /// is issued, beside the computing, which it slows down while it waits: by 4 to 13 % on an H200.
   messages,

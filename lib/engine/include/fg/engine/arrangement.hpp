@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,12 +45,23 @@ struct Held {
   std::int64_t halves = 0;       // of those, between the halves of their backward pass
 };
 
+/// Messages of one kind from one rank of a pipeline to another. Where both kinds go that way, each
+/// has a queue of its own: one that nobody takes yet holds up none of the other kind.
+struct Way {
+  int from = 0;
+  int to = 0;
+  bool has_gradients = false;  // else activations
+
+  friend auto operator<=>(const Way&, const Way&) = default;
+};
+
 /// The groups in which a rank exchanges tensors with others, by what they are for.
 struct Links {
-  int sums = 0;       // of gradients
-  int numbers = 0;    // sums of losses and norms alone
-  int near_ways = 0;  // messages to or from one neighbour on this machine
-  int far_ways = 0;   // the same over a wire
+  int sums = 0;        // of a tied embedding's ends
+  int background = 0;  // sums of gradients beside the backward pass
+  int numbers = 0;     // sums of losses and norms alone
+  int near_ways = 0;   // to or from a neighbour on this machine
+  int far_ways = 0;    // the same over a wire
 
   friend bool operator==(const Links&, const Links&) = default;
 };
@@ -79,19 +91,21 @@ struct Arrangement {
   /// What to say where the machines of neighbours alternate, so that more goes over the network
   /// than need be; else "".
   std::string node_order_note() const;
+  /// Of all ranks, in an order that is the same on each.
+  std::set<Way> ways() const;
   Links links_of(int of_rank) const;
   /// The order of one step of so many microbatches, on all ranks.
   schedule::Plan plan(int microbatches, schedule::UpdateTime updates) const;
+  /// True where both halves of the backward pass at `place` of a program are done together, block
+  /// by block: the other half follows without computing between them. A V, whose ranks wait for
+  /// each gradient, sends it first where one leaves.
+  bool is_whole_backward(const schedule::Program& program, std::size_t place) const;
   /// In a step of so many microbatches. {1, 0} unless this is a pipeline.
   Held held_by(int of_rank, int microbatches) const;
   /// The first of this rank's microbatches in a step of so many, and one past its last: with ddp
   /// ranks take turns of neighbouring ones, of which the first ranks may have one more.
   std::pair<std::size_t, std::size_t> share_of(std::size_t microbatches) const;
 };
-
-/// True where the other half of the backward pass at `place` follows without other computing
-/// between them: then both are done block by block.
-bool is_followed_by_weights(const schedule::Program& program, std::size_t place);
 
 /// Error(usage), with both numbers, where the ranks do not fit what is asked for.
 /// `fits_one_device`: of a whole model's training, for the choice between ddp and pipeline.
