@@ -242,6 +242,7 @@ engine::RunSettings settings_of(const config::Loaded& loaded, std::int64_t ranks
   read_cadence(configuration, settings);
   read_checkpoint(configuration, settings);
   settings.tensorboard = configuration.log.tensorboard;
+  settings.profile_step = static_cast<std::uint64_t>(configuration.log.profile);
   settings.config_yaml = config::to_yaml(loaded.values, true);
   settings.identity = config::comparable_json(configuration);
   settings.changes_since = [now = settings.identity](const Json& earlier) {

@@ -42,9 +42,10 @@ def stragglers(job):
     return [(int(rank), float(own), float(median)) for rank, own, median in lines]
 
 
+@pytest.mark.parametrize("place", ["train.step", "train.compute"], ids=["fetching", "computing"])
 @pytest.mark.parametrize("layout", [("ddp", 2), ("1f1b", 2)], ids=["ddp", "1f1b"])
-def test_a_slow_rank_is_named(layout, begin):
-    job = begin(layout, "train.max_steps=2", "log.every=2", on_rank=(1, "FG_FAIL=train.step:sleep=2@2"))
+def test_a_slow_rank_is_named(layout, place, begin):
+    job = begin(layout, "train.max_steps=2", "log.every=2", on_rank=(1, f"FG_FAIL={place}:sleep=2@2"))
 
     assert job.end()[0] == 0, job.text()
     [(rank, own, median)] = stragglers(job)

@@ -2,11 +2,13 @@
 to blame is named."""
 
 import json
+import re
 import shutil
 
 import pytest
 
 from rank_jobs import GONE_S, PIPELINE, REPLICAS
+from rank_runs import write_chats
 
 
 def left_over(job):
@@ -76,3 +78,28 @@ def test_a_tokenizer_that_differs_on_one_rank_is_named(begin, models, tmp_path):
     assert job.end()[0] == 9, job.text()
     assert "tokenizer" in job.text() and "rank 1" in job.text()
     assert job.checkpoints() == []
+
+
+def test_data_that_differ_on_one_rank_are_named(begin, tmp_path):
+    other = write_chats(tmp_path / "other.jsonl", 40, seed=77)
+    job = begin(REPLICAS, on_rank=(1, f"MORE=--set data.path={other}"))
+
+    assert job.end()[0] == 9, job.text()
+    assert re.search(r"\bdata: .*rank 1 \(\S+\) has", job.text()), job.text()
+    assert job.checkpoints() == []
+
+
+def test_two_steps_are_traced_on_every_rank(begin):
+    job = begin(("1f1b", 2), "train.max_steps=5", "log.profile=2")
+
+    assert job.end()[0] == 0, job.text()
+    for rank in (0, 1):
+        events = json.loads((job.output / f"trace-{rank}.json").read_text())["traceEvents"]
+        assert {"aten::mm", "aten::addmm"} & {event.get("name") for event in events}
+
+
+def test_a_run_that_ends_within_the_traced_steps_leaves_no_trace(begin):
+    job = begin(("1f1b", 2), "train.max_steps=3", "log.profile=3")
+
+    assert job.end()[0] == 0, job.text()
+    assert list(job.output.glob("trace-*.json")) == []

@@ -184,6 +184,9 @@ void add_records(std::vector<Key>& table) {
 
       FG_KEY(log.every, "how often to write a line of metrics").least(1),
       FG_KEY(log.tensorboard, "write tb/ as well").host_local(),
+      FG_KEY(log.profile, "trace this step and the next, each rank to trace-<rank>.json; 0: none")
+          .host_local()
+          .least(0),
       FG_KEY(log.samples.prompts, "file of prompts, one a line, to generate from").unset("none"),
       FG_KEY(log.samples.every, "how often").least(1).unset("with each evaluation"),
       FG_KEY(log.samples.max_tokens, "longest answer").least(1),

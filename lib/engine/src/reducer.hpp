@@ -26,6 +26,8 @@ public:
   void begin(bool all_ready);
   /// Once the backward passes are done: calls back for each logical tensor as its sum is there.
   void finish(const std::function<void(std::size_t logical)>& done);
+  /// Messages of this step that are under way or done.
+  std::size_t begun() const noexcept { return started_; }
 
 private:
   struct Message {

@@ -243,6 +243,9 @@ void plan_steps(const RunSettings& settings, RunPlan& plan) {
   if (is_in_parts || settings.prompts.empty()) trainer.sample_every = 0;
   trainer.saves_at_epoch_ends = settings.cadence.saves_at_epoch_ends;
   trainer.saves_at_end = settings.cadence.saves_at_end;
+  trainer.profile = {
+      .first_step = settings.profile_step,
+      .file = settings.output / ("trace-" + std::to_string(settings.world.rank) + ".json")};
   if (settings.evaluation.most_batches)
     trainer.eval_rows = *settings.evaluation.most_batches *
                         static_cast<std::uint64_t>(settings.batch.microbatch_rows);

@@ -17,6 +17,8 @@
 #include <fg/log/log.hpp>
 #include <fg/session/pulse.hpp>
 
+#include "step_profile.hpp"
+
 namespace fg::engine {
 namespace {
 
@@ -150,7 +152,8 @@ void Trainer::accept(Flight& flight, const optim::StepReport& report) {
   ++state_.interval.steps;
   timed_ += flight.work;
   seconds_ += flight.seconds;
-  own_seconds_ += flight.fetch_seconds + flight.own.seconds();
+  static const bool fetches_alone = fault_planted("engine.computing_not_counted");
+  own_seconds_ += flight.fetch_seconds + (fetches_alone ? 0 : flight.own.seconds());
   ++own_steps_;
   run_seconds_ += flight.seconds;
   last_lr_ = flight.lr;
@@ -327,7 +330,9 @@ std::optional<RunEnd> Trainer::after_step() {
 
 RunEnd Trainer::run() {
   if (state_.step >= settings_.total_steps) return RunEnd::finished;
+  StepProfile profile(settings_.profile, parts_.device);
   for (;;) {
+    profile.before(state_.step + flights_.size() + 1);
     const double begin = now();
     StepData data = fetch();
     const double fetched = now();

@@ -42,6 +42,7 @@ at::Tensor WholeModel::run(const StepTask& task, device::Laps& own) {
   own.begin();
   for (std::size_t index = first; index < last; ++index) {
     session::moved();
+    fail_point("train.compute");
     const model::Batch batch = make_batch(model_, task.microbatches[index]);
     const at::Tensor each = model_.train(batch, scale_of(task, batch), updater_.gradients());
     losses.narrow(0, static_cast<std::int64_t>(index), 1).copy_(model::loss_sum(each));

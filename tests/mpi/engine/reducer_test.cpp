@@ -18,7 +18,20 @@ std::unique_ptr<comm::Communicator> world() {
   return comm::Communicator::connect(test::mpi_session(), std::move(options));
 }
 
-/// One tiny model, the same on every rank, and microbatches of different lengths.
+/// Microbatches of different lengths.
+model::Batch batch_of(model::Model& model, std::size_t microbatch) {
+  std::vector<std::int64_t> ids, targets;
+  const std::int64_t length = 6 + static_cast<std::int64_t>(microbatch);
+  for (std::int64_t token = 0; token < length; ++token) {
+    ids.push_back((token * 7 + length) % 101);
+    targets.push_back(token + 1 < length ? (token * 5 + length) % 101 : -1);
+  }
+  return model.make_batch(ids, {&length, 1}, targets);
+}
+
+constexpr double scale = 1.0 / 40;
+
+/// One tiny model, the same on every rank.
 struct Replica {
   explicit Replica(arch::Family family = arch::Family::llama)
       : model(test::tiny_config(family), at::kFloat) {
@@ -26,14 +39,7 @@ struct Replica {
   }
 
   void train(std::size_t microbatch, params::Gradients& gradients) {
-    std::vector<std::int64_t> ids, targets;
-    const std::int64_t length = 6 + static_cast<std::int64_t>(microbatch);
-    for (std::int64_t token = 0; token < length; ++token) {
-      ids.push_back((token * 7 + length) % 101);
-      targets.push_back(token + 1 < length ? (token * 5 + length) % 101 : -1);
-    }
-    const model::Batch batch = model.make_batch(ids, {&length, 1}, targets);
-    (void)model.train(batch, 1.0 / 40, gradients);
+    (void)model.train(batch_of(model, microbatch), scale, gradients);
   }
 
   model::Model model;
@@ -91,6 +97,32 @@ TEST(Reducer, HandsOverEachTensorOnceInOneOrderOnAllRanks) {
 
   EXPECT_EQ(seen, std::vector<bool>(layout.logical.size(), true));
   EXPECT_EQ(order, test::mpi_session().broadcast(order));
+}
+
+TEST(Reducer, BeginsSumsWhileTheBackwardPassGoesOn) {
+  const auto ranks = world();
+  // A head and an embedding that travel alone, the small tensors between them together: three
+  // messages. Two parts, as of a pipeline, have a place to look at between them.
+  arch::ModelConfig config = test::tiny_config(arch::Family::llama);
+  config.vocab_size = 50'000;
+  model::Model model(config, at::kFloat, at::kCPU, {{0, 1, true, false}, {1, 2, false, true}});
+  params::initialise(model.parameters(), 3, 0.2);
+  params::Gradients gradients(model.parameters(), at::kFloat);
+  Reducer reducer(gradients, model.parameters().layout(), *ranks);
+  const model::Batch batch = batch_of(model, static_cast<std::size_t>(ranks->rank()));
+  model::Pass lower, upper;
+  upper.part = 1;
+  gradients.start_step(1);
+  reducer.begin(false);
+  (void)model.forward(model.forward({}, batch, lower), batch, upper);
+  EXPECT_EQ(reducer.begun(), 0U);
+
+  const at::Tensor between = model.backward({}, batch, scale, upper, gradients);
+  EXPECT_EQ(reducer.begun(), 1U) << "the head's, while layers wait for their turn";
+  (void)model.backward(between, batch, scale, lower, gradients);
+  EXPECT_EQ(reducer.begun(), 3U) << "all, without being asked for";
+
+  reducer.finish([](std::size_t) {});
 }
 
 }  // namespace

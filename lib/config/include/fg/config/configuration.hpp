@@ -188,6 +188,7 @@ struct Samples {
 struct Log {
   Duration every{.count = 10};
   bool tensorboard = true;
+  std::int64_t profile = 0;  // the first of two steps to trace; 0: none
   Samples samples;
 
   bool operator==(const Log&) const = default;

@@ -116,6 +116,7 @@ struct RunSettings {
   CheckpointSettings checkpoint;
   std::filesystem::path output;
   bool tensorboard = true;
+  std::uint64_t profile_step = 0;  // the first of two to trace; 0: none
 
   std::string config_yaml;  // the resolved configuration: config.yaml of the run
   Json identity;            // the same for comparisons, without what belongs to a host

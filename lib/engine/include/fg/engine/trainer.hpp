@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -25,6 +26,12 @@
 
 namespace fg::engine {
 
+/// A Chrome trace of two steps, so that it shows how one follows the other.
+struct ProfileSettings {
+  std::uint64_t first_step = 0;  // from 1; 0: none
+  std::filesystem::path file;
+};
+
 struct TrainerSettings {
   std::uint64_t seed = 0;
   std::int64_t microbatch_rows = 1;
@@ -46,6 +53,7 @@ struct TrainerSettings {
   optim::GuardOptions guard;
   std::optional<double> peak_flops;  // of all devices of the job, for MFU
   std::size_t batches_at_once = 1;   // of an evaluation, over all ranks
+  ProfileSettings profile;
 };
 
 /// What has come from outside since it was last asked; the same on every rank.
