@@ -2,22 +2,24 @@
 """Trains one model's shape with fg-train on one rank and on several, in turns, and prints what the ranks gain.
 
     scripts/bench_ranks.py MODEL [--shape 7b|1b|as-it-is] [--ranks 2] [--setups 1f1b zb_h1 zbv ddp]
-                           [--rows 16] [--microbatch 1] [--length 2048] [--policy keep] [--steps 8] [--wire 1gbit]
-                           [--extra-warmup 0] [--limit 900] [--json FILE]
+                           [--rows 16] [--microbatch 1] [--length 2048] [--policy keep] [--steps 20] [--wire 1gbit]
+                           [--box] [--extra-warmup 0] [--set KEY=VALUE ...] [--one SPEED] [--line 4] [--limit 900]
+                           [--json FILE]
 
-MODEL is a folder with a tokenizer and a config.json; weights are random. A row a run: positions a second (median of
-the steps behind the third), the ratio to one rank, and for pipelines the share of the ranks times one rank that a
-textbook pipeline would reach (1F1B with a fused backward m / (m + p - 1), else 3m / (3m + p - 1)). With --wire, a
-link of that rate is pretended between the ranks (comm.simulate_link), and the share is that of what it carries.
-The JSON file is written anew behind each run. Where one fails or takes more than --limit seconds, its train.log and
-hang-*.json are copied to the folder that OUT names, else the working one."""
+MODEL is a folder with a tokenizer and a config.json; weights are random, and rows are whole documents of English text.
+A row of the table a run: positions a second (of all log lines, --line steps each, but the first and the last; and of the
+slowest and the fastest), the ratio to one rank, and for pipelines the share of the ranks times one rank that a textbook
+pipeline would reach (1F1B with a fused backward m / (m + p - 1), else 3m / (3m + p - 1)). With --wire, a link of that
+rate is pretended between the ranks (comm.simulate_link), and the share is that of what it carries; with --box as well
+two hosts of scripts/cluster_in_a_box.sh, which must be up, are joined by a wire that has that rate. --one says the
+speed of one rank instead of measuring it. The JSON file is written anew behind each run. Where one fails or takes more
+than --limit seconds, its train.log and hang-*.json are copied to the folder that OUT names, else the working one."""
 
 import argparse
 import json
 import os
 import pathlib
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,8 +28,7 @@ from bench.rows import SHAPES
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CHATS = ROOT / "configs/samantha/data/train.jsonl"
-BEHIND = 3  # the first steps make connections and choose algorithms
-TOKENS_A_COPY = 60_000  # of CHATS at least: its texts have 52,000 to 57,000 in vocabularies of 32k to 128k, turns more
+MOST_LETTERS = 8  # of a token, on average: 4 to 5 in vocabularies of 32k to 128k
 TAKE_EXTRA_WARMUP = ("1f1b", "zb_h1")
 PIPELINES = ("gpipe", "1f1b", "interleaved_1f1b", "zb_h1", "zbv")
 
@@ -60,15 +61,20 @@ def config_of(shape):
 
 
 def make_inputs(arguments, folder):
-    """config.json of the shape, and enough conversations that no step is short."""
+    """config.json of the shape, and documents that are cut to the length of a row, more than the steps take."""
     config = json.loads((arguments.model / "config.json").read_text())
     if arguments.shape != "as-it-is":
         config = config_of(SHAPES[arguments.shape])
     (folder / "shape").mkdir()
     (folder / "shape/config.json").write_text(json.dumps(config))
-    text = CHATS.read_text()
-    copies = 1 + arguments.rows * arguments.length * (arguments.steps + 1) // TOKENS_A_COPY
-    (folder / "chats.jsonl").write_text(text * copies)
+    turns = [turn["value"] for line in CHATS.read_text().splitlines() for turn in json.loads(line)["conversations"]]
+    text = " ".join(turns)
+    size = MOST_LETTERS * arguments.length
+    text *= 1 + size // len(text)
+    with open(folder / "texts.jsonl", "w") as out:
+        for number in range(arguments.rows * (arguments.steps + 1)):
+            begin = number * 7919 % (len(text) - size)
+            out.write(json.dumps({"text": text[begin:begin + size]}) + "\n")
     return config
 
 
@@ -76,7 +82,7 @@ def command(arguments, folder, setup):
     words = [arguments.bin / "fg-train", "--devices", arguments.devices, "--save-strategy", "no",
              "--max-steps", arguments.steps, "--seq-len", arguments.length, "--output-dir", folder / setup]
     settings = {"model.init": "random", "model.config": folder / "shape", "model.tokenizer": arguments.model,
-                "data.path": folder / "chats.jsonl", "data.cache": folder / "cache", "log.every": 1,
+                "data.path": folder / "texts.jsonl", "data.format": "text", "data.cache": folder / "cache", "log.every": arguments.line,
                 "log.tensorboard": "false", "train.global_batch_size": arguments.rows,
                 "train.microbatch_size": arguments.microbatch, "memory.policy": arguments.policy,
                 "optimizer.type": "adafactor", "optimizer.lr": 1e-5, "optimizer.gradient_dtype": "auto",
@@ -85,13 +91,15 @@ def command(arguments, folder, setup):
         words += ["--trainer", "pipeline", "--pipeline-schedule", setup]
         if setup in TAKE_EXTRA_WARMUP:
             settings["parallel.extra_warmup"] = arguments.extra_warmup
-        if arguments.wire:
+        if arguments.wire and not arguments.box:
             settings["comm.simulate_link"] = arguments.wire
     if setup == "ddp":
         words += ["--trainer", "ddp"]
-    for key, value in settings.items():
-        words += ["--set", f"{key}={value}"]
-    if setup != "one":
+    for setting in [f"{key}={value}" for key, value in settings.items()] + arguments.set:
+        words += ["--set", setting]
+    if setup != "one" and arguments.box:
+        words = [ROOT / "scripts/cluster_in_a_box.sh", "mpirun", "-np", arguments.ranks, *words]
+    elif setup != "one":
         words = [ROOT / "scripts/mpirun.sh", arguments.ranks, *words]
     return [str(word) for word in words]
 
@@ -126,11 +134,14 @@ def run(arguments, folder, setup):
     if why:
         give_up(folder, setup, why, (folder / f"{setup}.txt").read_text())
     lines = (folder / setup / "metrics.jsonl").read_text().splitlines()
-    speeds = [json.loads(line)["tokens_per_second"] for line in lines][BEHIND:]
+    # A GPU's step is timed by its own launch and by the wait for its numbers, behind the launch of the next: single steps
+    # are off, their sum is right. The first steps make connections and choose algorithms; the last has none behind it.
+    speeds = [json.loads(line)["tokens_per_second"] for line in lines][1:-1]
+    mean = len(speeds) / sum(1 / speed for speed in speeds)
     memory = max(json.loads(lines[-1])["memory_gib"])
     shutil.rmtree(folder / setup)
-    return {"setup": setup, "tokens_per_second": statistics.median(speeds), "low": min(speeds),
-            "high": max(speeds), "memory_gib": memory}
+    return {"setup": setup, "tokens_per_second": mean, "low": min(speeds), "high": max(speeds), "lines": speeds,
+            "memory_gib": memory}
 
 
 def judge(arguments, config, one, result):
@@ -165,23 +176,30 @@ def main():
     parser.add_argument("--length", type=int, default=2048)
     parser.add_argument("--policy", default="keep")
     parser.add_argument("--extra-warmup", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--line", type=int, default=4, help="steps of a log line")
+    parser.add_argument("--one", type=float, help="positions a second of one rank, measured before")
+    parser.add_argument("--set", action="append", default=[], help="for all runs, as fg-train takes it")
     parser.add_argument("--wire", default="")
+    parser.add_argument("--box", action="store_true")
     parser.add_argument("--devices", default="auto")
     parser.add_argument("--limit", type=float, default=900, help="seconds that one run may take")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--bin", type=pathlib.Path, default=pathlib.Path(os.environ.get("FG_BIN", ROOT / "build/bin")))
     arguments = parser.parse_args()
-    if arguments.steps <= BEHIND:
-        parser.error(f"--steps must be above {BEHIND}")
+    if arguments.box and not arguments.wire:
+        parser.error("--box wants --wire, the rate of the box's wire")
+    if arguments.steps < 3 * arguments.line or arguments.steps % arguments.line:
+        parser.error("--steps must be a multiple of --line, and three times it at least")
     print(f"{'set-up':18} {'tok/s':>12} {'low':>12} {'high':>12} {'GiB':>9} {'ratio':>7} share of the bound")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         config = make_inputs(arguments, folder)
         results = []
-        for setup in ("one", *arguments.setups):
+        one = arguments.one
+        for setup in (*([] if one else ["one"]), *arguments.setups):
             result = run(arguments, folder, setup)
-            one = results[0]["tokens_per_second"] if results else result["tokens_per_second"]
+            one = one or result["tokens_per_second"]
             results.append(judge(arguments, config, one, result))
             show(results[-1])
             if arguments.json:

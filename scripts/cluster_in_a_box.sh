@@ -47,6 +47,7 @@ enter() {
   namespace_exists "$host" || die "no host $host; run: $self up"
   export SLURM_CONF=$box/slurm.conf FG_INTERFACE=${FG_INTERFACE-$network.0/24}
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  unset OMPI_MCA_plm  # images of one machine say "isolated", and all ranks would run on h1
   # Tools that Slurm starts read their settings from the environment. Copies through another process's
   # memory (vader's cma) need a right that containers often withhold.
   export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,vader,tcp OMPI_MCA_btl_vader_single_copy_mechanism=none

@@ -14,13 +14,15 @@
 #   7b      speed of pipelines: 7B, 16 microbatches of one row of 2,048
 #   1b      speed of ddp: 1B, 2 microbatches of 4 rows of 4,096
 #   wire    speed of 1F1B with a pretended link of 1 Gbit/s, 32 rows
+#   box     the same over a wire that has that rate, between two namespaces with a GPU each (needs what
+#           scripts/cluster_in_a_box.sh probe --no-slurm asks for); NCCL knows no way but the wire
 #   stop    rank 1 of a 7B pipeline is stopped in the middle of a step: does rank 0 end the job, and say why?
 #   killed  the same, but rank 1 is killed
 set -u
 cd "$(dirname "$0")/.." || exit 2
 export NCCL_NVLS_ENABLE=${NCCL_NVLS_ENABLE:-0} # all figures so far were taken without NVLink's multicast
 
-all_parts="nccl equal 7b 1b wire stop killed"
+all_parts="nccl equal 7b 1b wire box stop killed"
 parts=$all_parts
 rehearse=no
 one=
@@ -55,7 +57,7 @@ bench() {
         *) words+=("$word") ;;
       esac
     done
-    python3 scripts/bench_ranks.py "$work/tiny" "${words[@]}" --rows 4 --length 64 --steps 4 --limit 150 \
+    python3 scripts/bench_ranks.py "$work/tiny" "${words[@]}" --rows 4 --length 64 --steps 12 --limit 150 \
       --bin "$programs" --json "$json"
   else
     python3 scripts/bench_ranks.py "$model" "$@" --limit 200 --bin "$programs" --json "$json"
@@ -199,6 +201,19 @@ part_nccl() {
   [ $rehearse = yes ] || ! grep -q 'there are not as many GPUs' "$work/nccl.txt" # skipped is not passed
 }
 
+part_box() {
+  export FG_BOX=$work/box NCCL_P2P_DISABLE=1 NCCL_SHM_DISABLE=1 NCCL_IB_DISABLE=1
+  trap 'scripts/cluster_in_a_box.sh down' EXIT
+  local each=--gpu-each
+  [ $rehearse = no ] || each=
+  scripts/cluster_in_a_box.sh up --no-slurm --rate 1gbit $each || return
+  scripts/cluster_in_a_box.sh bytes
+  bench --shape 7b --rows 32 --length 2048 --setups 1f1b --extra-warmup 2 --wire 1gbit --box
+  local code=$?
+  scripts/cluster_in_a_box.sh bytes
+  return $code
+}
+
 run_part() {
   devices=auto
   [ $rehearse = no ] || devices=cpu
@@ -208,6 +223,7 @@ run_part() {
     7b) bench --shape 7b --rows 16 --length 2048 --setups 1f1b zb_h1 zbv ;;
     1b) bench --shape 1b --rows 8 --microbatch 4 --length 4096 --setups ddp ;;
     wire) bench --shape 7b --rows 32 --length 2048 --setups 1f1b --extra-warmup 2 --wire 1gbit ;;
+    box) part_box ;;
     stop) end_of_peer STOP 7 ;;
     killed) end_of_peer KILL "137 8 9 7" ;;
     *) echo "no part is called $one; there are $all_parts" >&2; return 2 ;;

@@ -22,7 +22,7 @@ def bench_ranks(root):
 def test_one_rank_and_several_are_measured_in_turns(root, programs, chat_model, tmp_path):
     done = subprocess.run(
         [sys.executable, root / "scripts/bench_ranks.py", chat_model, "--bin", programs, "--setups", "1f1b", "ddp",
-         "--rows", "2", "--length", "64", "--steps", "4", "--json", tmp_path / "figures.json"],
+         "--rows", "2", "--length", "64", "--steps", "12", "--json", tmp_path / "figures.json"],
         capture_output=True, text=True, timeout=300, env=os.environ | ONE_THREAD)
     assert done.returncode == 0, done.stderr
     one, pipeline, ddp = json.loads((tmp_path / "figures.json").read_text())
@@ -37,7 +37,7 @@ def test_one_rank_and_several_are_measured_in_turns(root, programs, chat_model, 
 def test_a_set_up_that_fails_is_named_and_keeps_what_was_measured(root, programs, chat_model, tmp_path):
     done = subprocess.run(
         [sys.executable, root / "scripts/bench_ranks.py", chat_model, "--bin", programs, "--setups", "zbv", "--rows",
-         "2", "--length", "64", "--steps", "4", "--json", tmp_path / "figures.json"],
+         "2", "--length", "64", "--steps", "12", "--json", tmp_path / "figures.json"],
         capture_output=True, text=True, timeout=300, env=os.environ | ONE_THREAD | {"OUT": str(tmp_path)})
     assert done.returncode != 0 and "zbv ended with 2" in done.stderr  # two layers are too few for four stages
     assert [row["setup"] for row in json.loads((tmp_path / "figures.json").read_text())] == ["one"]
@@ -57,7 +57,7 @@ def test_a_run_that_takes_too_long_is_ended_with_its_ranks(bench_ranks, tmp_path
 @pytest.mark.parametrize("setup, warmup", [("1f1b", True), ("zb_h1", True), ("zbv", False), ("ddp", False)])
 def test_more_warmup_goes_to_the_schedules_that_take_it(bench_ranks, setup, warmup):
     given = argparse.Namespace(bin=bench_ranks.ROOT, devices="cpu", steps=8, length=64, model="m", rows=2, microbatch=1,
-                               policy="keep", extra_warmup=2, wire="", ranks=2)
+                               policy="keep", extra_warmup=2, wire="", ranks=2, box=False, set=[], line=4)
     assert ("parallel.extra_warmup=2" in bench_ranks.command(given, bench_ranks.ROOT, setup)) == warmup
 
 

@@ -8,6 +8,7 @@ tries them on the CPU, over MPI."""
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -48,9 +49,10 @@ def options(programs):
 
 
 def require_gpus(said, words):
-    """NCCL has its part only where each rank has a GPU of its own."""
-    if "cpu" not in words:
-        assert "cuda:0" in said and "cuda:1" in said, said
+    """NCCL has its part only where each rank has a GPU of its own, as the table of ranks tells."""
+    devices = re.findall(r"\b([01]) +\S+ +(GPU [01]|CPU)\b", said)
+    wanted = ["CPU", "CPU"] if "cpu" in words else ["GPU 0", "GPU 1"]
+    assert [device for _, device in sorted(devices)] == wanted, said
 
 
 @pytest.fixture(scope="module")
