@@ -1,4 +1,4 @@
-"""Reads JUnit files, prints the skipped tests with their reasons and one line of totals.
+"""Reads JUnit files, prints the skipped tests with their reasons, those that failed, and one line of totals.
 
     report.py ctest.xml pytest.xml programs/*.xml
 
@@ -8,6 +8,8 @@ names (comma-separated) must not be skipped: one that was makes this exit with 1
 For ctest a program that runs under mpirun, or as a whole, is one test, whatever its tests came to. Its
 own file, named as ctest names it (comm_mpi_test.2.xml), takes the place of ctest's entry, and must be there. A test for
 which the ranks are too few ([ranks]) may be skipped by a run of one rank only.
+
+again.xml, if given, is of tests that failed and were run once more, alone. What passed there has passed, and is told.
 """
 
 import os
@@ -26,13 +28,18 @@ def reason_of(case, skipped):
     return found.group(0).strip() if found else text or "no reason given"
 
 
+def has_failed(case):
+    return case.find("failure") is not None or case.find("error") is not None
+
+
 class Results:
     """What the test cases of all files came to."""
 
     def __init__(self):
         self.passed = 0
-        self.failed = 0
+        self.failures = []  # (name, first line of what it said)
         self.skips = []  # (name, reason)
+        self.only_alone = []  # names
 
     def add(self, case, name):
         if case.get("status") == "disabled" or case.get("result") == "suppressed":
@@ -40,8 +47,9 @@ class Results:
         skipped = case.find("skipped")
         if skipped is not None:
             self.skips.append((name, reason_of(case, skipped)))
-        elif case.find("failure") is not None or case.find("error") is not None:
-            self.failed += 1
+        elif has_failed(case):
+            said = case.find("failure" if case.find("failure") is not None else "error").get("message") or ""
+            self.failures.append((name, said.strip().split("\n")[0][:200]))
         elif case.get("status") == "notrun":
             self.skips.append((name, "not run"))
         else:
@@ -59,10 +67,15 @@ def read(paths):
     files = {path.stem: [case for case in xml.parse(path).iter("testcase")] for path in paths}
     programs = {name for name in files if PROGRAM.fullmatch(name)}
     results = Results()
+    mended = {(case.get("classname"), case.get("name")) for case in files.pop("again", [])
+              if not has_failed(case) and case.find("skipped") is None}
     for file, cases in files.items():
         for case in cases:
             name = case.get("name")
-            if file in programs:
+            if has_failed(case) and (case.get("classname"), name) in mended:
+                results.only_alone.append(name)
+                results.passed += 1
+            elif file in programs:
                 results.add(case, f"{file}: {case.get('classname')}.{name}")
             elif not PROGRAM.fullmatch(name):
                 results.add(case, name)
@@ -88,7 +101,12 @@ def main(paths):
         print("  nothing")
     if alone:
         print(f"  skipped   {alone} tests of programs under mpirun in their runs of one rank: [ranks] they need more")
-    print(f"\n{results.passed} passed, {results.failed + broken} failed, {len(results.skips) - broken} skipped")
+    for name in results.only_alone:
+        print(f"  again     {name}: failed beside others, passed alone")
+    for name, said in results.failures:
+        print(f"  FAILED    {name}: {said}")
+    failed = len(results.failures) + broken
+    print(f"\n{results.passed} passed, {failed} failed, {len(results.skips) - broken} skipped")
     return 1 if broken else 0
 
 

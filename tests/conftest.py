@@ -21,7 +21,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 # Files that take long, longest first. Tests on several cores are handed out by the file, in this order: a
 # long one at the end would be waited for by all other cores.
-LONG = ["parity/test_convert.py", "ranks/test_jobs.py", "parity/test_training_math.py", "ranks/test_equal.py",
+LONG = ["ranks/test_kills.py", "parity/test_convert.py", "ranks/test_jobs.py", "parity/test_training_math.py", "ranks/test_equal.py",
         "parity/test_train_outputs.py", "ranks/test_layouts.py", "parity/test_tokenizer.py",
         "ranks/test_tutorial.py", "cluster/test_training.py"]  # fmt: skip
 

@@ -60,3 +60,19 @@ def test_a_program_that_left_no_report_fails(report):
 def test_too_few_ranks_are_a_reason_for_a_run_of_one(report, name, code):
     files = {"ctest.xml": passed(name), f"{name}.xml": passed("One") + skipped("Two", "[ranks] one rank")}
     assert report(files)[0] == code
+
+
+def failed(name, said="assert 1 == 2"):
+    return f'<testcase name="{name}" classname="Suite"><failure message="{said}&#10;more"/></testcase>'
+
+
+def test_what_failed_is_named_above_the_totals(report):
+    code, said = report({"pytest.xml": passed("one") + failed("two")})
+    assert code == 0 and said.endswith("  FAILED    two: assert 1 == 2\n\n1 passed, 1 failed, 0 skipped\n")
+
+
+def test_what_passes_alone_has_passed_and_is_told(report):
+    files = {"pytest.xml": failed("one") + failed("two"), "again.xml": passed("one") + failed("two")}
+    said = report(files)[1]
+    assert "  again     one: failed beside others, passed alone\n" in said
+    assert "  FAILED    two" in said and "1 passed, 1 failed, 0 skipped" in said
