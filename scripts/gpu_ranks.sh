@@ -10,9 +10,10 @@
 # --rehearse: the same lines on the CPU with tiny shapes, to see that they work (2 minutes); its figures mean nothing.
 #
 #   nccl    comm_nccl_test on two ranks: order, plans, faults, speed and memory
-#   equal   pipelines and ddp against one process with --deterministic: the same weights and losses, bit for bit
+#   equal   one process again, and on the other GPU, pipelines and ddp against one process with --deterministic: the
+#           same weights and losses, bit for bit
 #   7b      speed of pipelines: 7B, 16 microbatches of one row of 2,048
-#   1b      speed of ddp: 1B, 2 microbatches of 4 rows of 4,096
+#   1b      speed of ddp: 1B, 4 microbatches of 4 rows of 4,096
 #   wire    speed of 1F1B with a pretended link of 1 Gbit/s, 32 rows
 #   box     the same over a wire that has that rate, between two namespaces with a GPU each (needs what
 #           scripts/cluster_in_a_box.sh probe --no-slurm asks for); NCCL knows no way but the wire
@@ -117,17 +118,19 @@ same() {
 }
 
 is_same() {
-  local file
+  local file differs=0
   for file in "$work/$1-model"/*.safetensors; do
-    cmp "$file" "$work/$2-model/$(basename "$file")" || return 1
+    cmp "$file" "$work/$2-model/$(basename "$file")" || differs=1
   done
-  python3 - "$work/$1/metrics.jsonl" "$work/$2/metrics.jsonl" << 'PYTHON'
+  python3 - "$work/$1/metrics.jsonl" "$work/$2/metrics.jsonl" << 'PYTHON' || differs=1
 import json, sys
 told = [[(line.get("step"), line.get("loss"), line.get("grad_norm")) for line in map(json.loads, open(file))]
         for file in sys.argv[1:]]
-print(told[0])
-sys.exit(told[0] != told[1] or len(told[0]) < 2)
+apart = [steps for steps in zip(*told) if steps[0] != steps[1]]
+print("first step that differs:", *apart[0]) if apart else print("every step:", told[0])
+sys.exit(bool(apart) or len(told[0]) != len(told[1]) or len(told[0]) < 2)
 PYTHON
+  return $differs
 }
 
 part_equal() {
@@ -140,12 +143,14 @@ part_equal() {
   fi
   local pipeline=(--trainer pipeline --set train.global_batch_size=4 --pipeline-schedule)
   run_small one-4 1 --set train.global_batch_size=4 || return 1
+  run_small one-4-again 1 --set train.global_batch_size=4
+  CUDA_VISIBLE_DEVICES=1 run_small one-4-other-gpu 1 --set train.global_batch_size=4
   run_small one-2 1 --set train.global_batch_size=2 || return 1
   run_small 1f1b 2 "${pipeline[@]}" 1f1b
   run_small zb_h1 2 "${pipeline[@]}" zb_h1
   run_small zbv 2 "${pipeline[@]}" zbv
   run_small ddp 2 --trainer ddp --set train.global_batch_size=2 # a microbatch each: no sum has another order
-  for run in 1f1b zb_h1 zbv; do
+  for run in one-4-again one-4-other-gpu 1f1b zb_h1 zbv; do
     same one-4 $run || failed=1
   done
   same one-2 ddp || failed=1
@@ -208,7 +213,7 @@ part_box() {
   [ $rehearse = no ] || each=
   scripts/cluster_in_a_box.sh up --no-slurm --rate 1gbit $each || return
   scripts/cluster_in_a_box.sh bytes
-  bench --shape 7b --rows 32 --length 2048 --setups 1f1b --extra-warmup 2 --wire 1gbit --box
+  bench --shape 7b --rows 32 --length 2048 --setups 1f1b --steps 8 --line 2 --extra-warmup 2 --wire 1gbit --box
   local code=$?
   scripts/cluster_in_a_box.sh bytes
   return $code
@@ -221,8 +226,9 @@ run_part() {
     nccl) part_nccl ;;
     equal) part_equal ;;
     7b) bench --shape 7b --rows 16 --length 2048 --setups 1f1b zb_h1 zbv ;;
-    1b) bench --shape 1b --rows 8 --microbatch 4 --length 4096 --setups ddp ;;
-    wire) bench --shape 7b --rows 32 --length 2048 --setups 1f1b --extra-warmup 2 --wire 1gbit ;;
+    1b) bench --shape 1b --rows 16 --microbatch 4 --length 4096 --setups ddp ;;
+    wire) bench --shape 7b --rows 32 --length 2048 --setups 1f1b --steps 8 --line 2 --extra-warmup 2 \
+      --wire 1gbit ;;
     box) part_box ;;
     stop) end_of_peer STOP 7 ;;
     killed) end_of_peer KILL "137 8 9 7" ;;

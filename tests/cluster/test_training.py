@@ -10,6 +10,7 @@ import time
 import pytest
 
 from box import until
+from rank_runs import differing, newest, read_tensor_file, tensors_of
 from train_fixtures import DATA, ONE_THREAD, losses
 
 STEPS = 8
@@ -69,13 +70,19 @@ def job(box, root, programs, model, few_chats, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(programs, root, model, few_chats, tmp_path_factory):
-    """Losses of the same run in one process."""
+def one_process(programs, root, model, few_chats, tmp_path_factory):
+    """Folder of the same run in one process."""
     folder = tmp_path_factory.mktemp("undisturbed")
     words = [programs / "fg-train", root / "configs/quickstart.yaml", "-M", model, "--output-dir", folder / "run",
              *sets(f"data.path={few_chats}", f"data.cache={folder / 'cache'}", *SETTINGS, f"train.max_steps={STEPS}")]
     subprocess.run([str(word) for word in words], check=True, capture_output=True, env=os.environ | ONE_THREAD)
-    return losses(folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(one_process):
+    """Its losses."""
+    return losses(one_process)
 
 
 def assert_ended_undisturbed(job, number, undisturbed):
@@ -139,7 +146,7 @@ def test_a_network_that_comes_back_in_time_changes_nothing(job, undisturbed, unp
     assert losses(job.run) == undisturbed
 
 
-def test_nodes_with_disks_and_paths_of_their_own_save_and_go_on(box, programs, root, model, tmp_path, undisturbed,
+def test_nodes_with_disks_and_paths_of_their_own_save_and_go_on(box, programs, root, model, tmp_path, one_process,
                                                                 few_chats):
     """docs/multinode.md: different words on different hosts, --save-on-each-node, and the pieces joined."""
     def words(host, steps):
@@ -159,9 +166,10 @@ def test_nodes_with_disks_and_paths_of_their_own_save_and_go_on(box, programs, r
         box.call("run", host, "cp", "-r", box.folder / "local" / host / "run", pieces[-1])
         held = sorted(each.name for each in (pieces[-1] / f"checkpoints/checkpoint-{STEPS}").glob("*.h5"))
         assert held == [f"model-r0000{rank}.h5", f"optim-r0000{rank}.h5"]
-    assert losses(pieces[0]) == undisturbed
+    assert losses(pieces[0]) == losses(one_process)
     subprocess.run([programs / "fg-finalize", *pieces, tmp_path / "joined"], check=True, capture_output=True)
-    assert (tmp_path / "joined/config.json").exists()
+    joined = read_tensor_file(tmp_path / "joined/model.safetensors")
+    assert differing(joined, tensors_of(newest(one_process), "weights")) == []
 
 
 FORECAST = re.compile(r"bytes on the wire a step: rank 0 -> 1: ([\d,]+), rank 1 -> 0: ([\d,]+)")

@@ -1,14 +1,22 @@
 """Checkpoints on the nodes' own disks: saved by so many ranks on two nodes, resumed by others, with kills
 and damage in between. Nodes are folders here, told apart by $FG_NODE."""
 
+import os
 import re
 import shutil
+import subprocess
 
 import pytest
+
+from rank_runs import ON_CPU, POLITE, differing, job_words, newest, read_tensor_file, run_job, tensors_of
 
 # Bytes of all tensors of node_tool's state, and of those that each rank wants whole.
 STATE = 997 * 64 * 2 + 64 * 4 + 501 * 12 * 2 + 64 * 4 + 8
 WHOLE = 64 * 4 + 64 * 4
+
+# Of fg-train's runs.
+TRAINING = ["train.seq_len=64", "train.global_batch_size=4", "train.microbatch_size=1", "train.max_steps=2"]
+PIPELINE = ["train.trainer=pipeline", "parallel.schedule=1f1b"]
 
 
 @pytest.fixture
@@ -116,3 +124,36 @@ def test_partial_steps_do_not_push_whole_ones_out(nodes, tmp_path):
     assert steps_on(tmp_path / "a") == [20, 25, 30] and steps_on(tmp_path / "b") == [20, 30]
     nodes("save", "ab", 40)
     assert steps_on(tmp_path / "a") == [30, 40] == steps_on(tmp_path / "b")
+
+
+@pytest.fixture(scope="module")
+def one_process(programs, chat_model, few_chats, tmp_path_factory):
+    """Weights that one process has trained."""
+    folder = tmp_path_factory.mktemp("one")
+    run_job(programs, ("one", 1), chat_model, few_chats, folder / "run", [f"data.cache={folder / 'cache'}", *TRAINING])
+    return tensors_of(newest(folder / "run"), "weights")
+
+
+@pytest.mark.parametrize("form, names", [
+    ("hdf5", ["model-r00000.h5", "model-r00001.h5"]),
+    ("bin", ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"])], ids=["hdf5", "bin"])
+def test_a_trained_pipelines_pieces_are_joined_to_the_model_of_one_process(
+        form, names, mpirun, programs, chat_model, few_chats, one_process, tmp_path):
+    runs, command = [tmp_path / "a", tmp_path / "b"], []
+    for run in runs:
+        words = job_words(programs, ("one", 1), chat_model, few_chats, run,
+                          [f"data.cache={tmp_path / 'cache'}", *TRAINING, *PIPELINE, f"checkpoint.format={form}"],
+                          [*ON_CPU, "--save-on-each-node"])
+        command += [*([":", "-np", 1] if command else []), "-x", f"FG_NODE={run.name}", *words]
+    done = mpirun(1, command, timeout=120, env=os.environ | POLITE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for run, own in zip(runs, names, strict=True):
+        assert [name for name in names if (newest(run) / name).exists()] == [own]
+
+    for number, pieces in enumerate((runs, runs[::-1])):
+        subprocess.run([programs / "fg-finalize", *pieces, tmp_path / f"joined{number}"], check=True,
+                       capture_output=True, timeout=60)
+        joined = read_tensor_file(tmp_path / f"joined{number}/model.safetensors")
+        assert differing(joined, one_process) == []
+    untrained = read_tensor_file(chat_model / "model.safetensors")
+    assert len(differing(joined, untrained)) == len(joined)

@@ -1,7 +1,9 @@
 """Many ranks against one process with the same microbatches: equal as docs/numerics.md promises."""
 
 import itertools
+import pathlib
 import re
+import socket
 
 import pytest
 
@@ -146,12 +148,25 @@ def test_one_rank_trains_under_every_trainers_name(trainer, job, one_process, tm
     assert_same_bits(tmp_path / "run", one_process(model, *COMMON, *settings))
 
 
+def table_of_ranks(said, ranks):
+    """[[rank, host, device, interface, threads], …] as the job tells at its start."""
+    lines = [line.partition("info: ")[2] for line in said.splitlines()]
+    [header] = [number for number, line in enumerate(lines) if line.startswith("rank  host ")]
+    begins = [lines[header].index(name) for name in ("rank", "host", "device", "interface", "threads")]
+    return [[line[begin:end].strip() for begin, end in itertools.pairwise([*begins, None])]
+            for line in lines[header + 1:header + 1 + ranks]]
+
+
 def test_more_microbatches_on_their_way_between_machines_change_no_bit(job, one_process, tmp_path):
     model, *settings = of_case("a")
     done = job(("1f1b", 2), model, tmp_path / "run", *COMMON, *settings, "parallel.extra_warmup=2",
                on_rank=(1, "FG_NODE=another"))
 
     assert "2 more microbatches on their way from rank 0 to rank 1" in done.stderr
+    table = table_of_ranks(done.stderr, 2)
+    interface = table[0][3]
+    assert table == [["0", socket.gethostname(), "CPU", interface, "1"], ["1", "another", "CPU", interface, "1"]]
+    assert (pathlib.Path("/sys/class/net") / interface).is_dir()
     assert_same_bits(tmp_path / "run", one_process(model, *COMMON, *settings))
 
 

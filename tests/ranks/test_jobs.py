@@ -4,11 +4,11 @@ to blame is named."""
 import json
 import re
 import shutil
+import socket
 
 import pytest
 
 from rank_jobs import GONE_S, PIPELINE, REPLICAS
-from rank_runs import write_chats
 
 
 def left_over(job):
@@ -80,12 +80,15 @@ def test_a_tokenizer_that_differs_on_one_rank_is_named(begin, models, tmp_path):
     assert job.checkpoints() == []
 
 
-def test_data_that_differ_on_one_rank_are_named(begin, tmp_path):
-    other = write_chats(tmp_path / "other.jsonl", 40, seed=77)
-    job = begin(REPLICAS, on_rank=(1, f"MORE=--set data.path={other}"))
+def test_data_that_differ_on_one_rank_are_named(chats, begin, tmp_path):
+    """As many conversations of as many turns: only what they say differs."""
+    other = tmp_path / "other.jsonl"
+    other.write_text(chats[0].read_text().replace('"value": "', '"value": "so ', 1))
+    job = begin(("1f1b", 2), on_rank=(1, f"MORE=--set data.path={other}"))
 
     assert job.end()[0] == 9, job.text()
-    assert re.search(r"\bdata: .*rank 1 \(\S+\) has", job.text()), job.text()
+    host = re.escape(socket.gethostname())
+    assert re.search(rf"^ *data: rank 0 \({host}\) has \S+; rank 1 \({host}\) has \S+$", job.text(), re.MULTILINE)
     assert job.checkpoints() == []
 
 
@@ -93,9 +96,14 @@ def test_two_steps_are_traced_on_every_rank(begin):
     job = begin(("1f1b", 2), "train.max_steps=5", "log.profile=2")
 
     assert job.end()[0] == 0, job.text()
+    names = []
     for rank in (0, 1):
         events = json.loads((job.output / f"trace-{rank}.json").read_text())["traceEvents"]
-        assert {"aten::mm", "aten::addmm"} & {event.get("name") for event in events}
+        names.append([event["name"] for event in events if event["ph"] == "X"])
+        assert {"aten::mm", "aten::addmm"} & set(names[rank])
+    # Once a layer, microbatch and step; evaluations go forward alone.
+    backward = [name for name in sum(names, []) if re.search("attention.*backward", name)]
+    assert len(backward) == 8 * 3 * 2
 
 
 def test_a_run_that_ends_within_the_traced_steps_leaves_no_trace(begin):

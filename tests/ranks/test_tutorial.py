@@ -1,5 +1,5 @@
-"""The tutorial's configurations for several GPUs, as they stand and one as a V too, on as many ranks as they ask for: with
-a model of few and narrow layers, short rows and two steps."""
+"""The tutorial's configurations for several GPUs, on as many ranks as they ask for: as they stand, and the largest as a
+V too, with a model of few and narrow layers, short rows and two steps."""
 
 import os
 import subprocess
@@ -19,7 +19,8 @@ def deep_model(root, programs, tmp_path_factory):
 
 @pytest.mark.parametrize("ranks, name, more", [
     (2, "llama2_7b/2gpu_pp", []), (4, "llama2_7b/4gpu_pp", []), (8, "llama2_7b/8gpu_pp", []),
-    (8, "llama2_7b/8gpu_pp", ["--pipeline-schedule", "zbv"]), (2, "llama3_1b/pp", []), (2, "llama3_1b/ddp", []), (2, "llama3_1b/ddp_adam4bit", [])])
+    (8, "llama2_7b/8gpu_pp", ["--pipeline-schedule", "zbv"]), (2, "llama3_1b/pp", []), (2, "llama3_1b/ddp", []),
+    (2, "llama3_1b/ddp_adam4bit", [])])
 def test_a_configuration_trains_on_its_ranks(ranks, name, more, root, programs, deep_model, few_chats, tmp_path):
     words = [root / "scripts/mpirun.sh", ranks, programs / "fg-train", root / f"configs/samantha/{name}.yaml", "-M",
              deep_model, "--output-dir", tmp_path / "run", "--seq-len", "64", "--max-steps", "2", *more]
