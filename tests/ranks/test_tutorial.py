@@ -13,8 +13,8 @@ from train_fixtures import losses, make_chat_model
 @pytest.fixture(scope="module")
 def deep_model(root, programs, tmp_path_factory):
     """Of 16 layers: a V on 8 ranks has as many stages."""
-    return make_chat_model(root, programs, tmp_path_factory.mktemp("deep") / "model", "--layers", "16", "--hidden", "32",
-                           "--tied")
+    folder = tmp_path_factory.mktemp("deep") / "model"
+    return make_chat_model(root, programs, folder, "--layers", "16", "--hidden", "32", "--tied")
 
 
 @pytest.mark.parametrize("ranks, name, more", [

@@ -11,7 +11,7 @@
 namespace fg::engine {
 
 /// Watches two steps of a run and writes what it saw. The device is waited for before and behind
-/// them. A run that ends within them leaves no trace.
+/// them. A run that ends within or with them leaves no trace.
 class StepProfile {
 public:
   StepProfile(const ProfileSettings& settings, c10::Device device)
