@@ -8,8 +8,6 @@ names (comma-separated) must not be skipped: one that was makes this exit with 1
 For ctest a program that runs under mpirun, or as a whole, is one test, whatever its tests came to. Its
 own file, named as ctest names it (comm_mpi_test.2.xml), takes the place of ctest's entry, and must be there. A test for
 which the ranks are too few ([ranks]) may be skipped by a run of one rank only.
-
-again.xml, if given, is of tests that failed and were run once more, alone. What passed there has passed, and is told.
 """
 
 import os
@@ -28,8 +26,9 @@ def reason_of(case, skipped):
     return found.group(0).strip() if found else text or "no reason given"
 
 
-def has_failed(case):
-    return case.find("failure") is not None or case.find("error") is not None
+def failure_of(case):
+    found = [case.find(kind) for kind in ("failure", "error")]
+    return next((each for each in found if each is not None), None)
 
 
 class Results:
@@ -39,7 +38,6 @@ class Results:
         self.passed = 0
         self.failures = []  # (name, first line of what it said)
         self.skips = []  # (name, reason)
-        self.only_alone = []  # names
 
     def add(self, case, name):
         if case.get("status") == "disabled" or case.get("result") == "suppressed":
@@ -47,8 +45,8 @@ class Results:
         skipped = case.find("skipped")
         if skipped is not None:
             self.skips.append((name, reason_of(case, skipped)))
-        elif has_failed(case):
-            said = case.find("failure" if case.find("failure") is not None else "error").get("message") or ""
+        elif (failure := failure_of(case)) is not None:
+            said = failure.get("message") or ""
             self.failures.append((name, said.strip().split("\n")[0][:200]))
         elif case.get("status") == "notrun":
             self.skips.append((name, "not run"))
@@ -67,15 +65,10 @@ def read(paths):
     files = {path.stem: [case for case in xml.parse(path).iter("testcase")] for path in paths}
     programs = {name for name in files if PROGRAM.fullmatch(name)}
     results = Results()
-    mended = {(case.get("classname"), case.get("name")) for case in files.pop("again", [])
-              if not has_failed(case) and case.find("skipped") is None}
     for file, cases in files.items():
         for case in cases:
             name = case.get("name")
-            if has_failed(case) and (case.get("classname"), name) in mended:
-                results.only_alone.append(name)
-                results.passed += 1
-            elif file in programs:
+            if file in programs:
                 results.add(case, f"{file}: {case.get('classname')}.{name}")
             elif not PROGRAM.fullmatch(name):
                 results.add(case, name)
@@ -101,8 +94,6 @@ def main(paths):
         print("  nothing")
     if alone:
         print(f"  skipped   {alone} tests of programs under mpirun in their runs of one rank: [ranks] they need more")
-    for name in results.only_alone:
-        print(f"  again     {name}: failed beside others, passed alone")
     for name, said in results.failures:
         print(f"  FAILED    {name}: {said}")
     failed = len(results.failures) + broken

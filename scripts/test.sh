@@ -46,16 +46,9 @@ mkdir -p "$results/programs"
 run "C++ tests" env FG_TEST_RESULTS="$PWD/$results/programs" \
   ctest --test-dir build -LE single -j "$jobs" --output-on-failure --progress --no-tests=error \
   --output-junit results/ctest.xml
-# What fails here is run once more, alone: it may have lacked time beside other jobs of many ranks, and the table at the
-# end tells which did. More than a few are no accident.
-python_tests() {
-  local tests=(python -m pytest tests -q -o "cache_dir=$PWD/$results/cache")
-  timeout --foreground -k 10 1800 "${tests[@]}" -n "$jobs" --dist loadfile --no-loadscope-reorder \
-    --junitxml "$results/pytest.xml" && return
-  [ "$(grep -c : "$results/cache/v/cache/lastfailed")" -le 3 ] || return 1
-  timeout --foreground -k 10 600 "${tests[@]}" --lf --junitxml "$results/again.xml"
-}
-run "tests against packages we did not write" python_tests
+run "tests against packages we did not write" \
+  timeout --foreground -k 10 1800 python -m pytest tests -q -p no:cacheprovider -n "$jobs" --dist loadfile \
+  --no-loadscope-reorder --junitxml "$results/pytest.xml"
 
 if [ -z "$quick" ]; then
   step "build with sanitizers"
@@ -72,9 +65,7 @@ if [ -z "$quick" ]; then
 fi
 
 step "what was skipped, and why"
-again=()
-[ ! -f "$results/again.xml" ] || again=("$results/again.xml")
-python scripts/report.py "$results"/ctest.xml "$results"/pytest.xml "${again[@]}" "$results"/programs/*.xml || failed+=("required skips")
+python scripts/report.py "$results"/ctest.xml "$results"/pytest.xml "$results"/programs/*.xml || failed+=("required skips")
 if [ ${#failed[@]} -gt 0 ]; then
   printf 'FAILED: %s\n' "${failed[@]}"
   exit 1

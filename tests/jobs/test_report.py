@@ -69,10 +69,3 @@ def failed(name, said="assert 1 == 2"):
 def test_what_failed_is_named_above_the_totals(report):
     code, said = report({"pytest.xml": passed("one") + failed("two")})
     assert code == 0 and said.endswith("  FAILED    two: assert 1 == 2\n\n1 passed, 1 failed, 0 skipped\n")
-
-
-def test_what_passes_alone_has_passed_and_is_told(report):
-    files = {"pytest.xml": failed("one") + failed("two"), "again.xml": passed("one") + failed("two")}
-    said = report(files)[1]
-    assert "  again     one: failed beside others, passed alone\n" in said
-    assert "  FAILED    two" in said and "1 passed, 1 failed, 0 skipped" in said
