@@ -6,14 +6,15 @@
                            [--box] [--extra-warmup 0] [--set KEY=VALUE ...] [--one SPEED] [--line 4] [--limit 900]
                            [--json FILE]
 
-MODEL is a folder with a tokenizer and a config.json; weights are random, and rows are whole documents of English text.
-A row of the table a run: positions a second (of all log lines, --line steps each, but the first and the last; and of the
-slowest and the fastest), the ratio to one rank, and for pipelines the share of the ranks times one rank that a textbook
-pipeline would reach (1F1B with a fused backward m / (m + p - 1), else 3m / (3m + p - 1)). With --wire, a link of that
-rate is pretended between the ranks (comm.simulate_link), and the share is that of what it carries; with --box as well
-two hosts of scripts/cluster_in_a_box.sh, which must be up, are joined by a wire that has that rate. --one says the
-speed of one rank instead of measuring it. The JSON file is written anew behind each run. Where one fails or takes more
-than --limit seconds, its train.log and hang-*.json are copied to the folder that OUT names, else the working one."""
+MODEL is a folder with a tokenizer and a config.json; weights are random, and rows are whole documents of English
+text. A row of the table a run: positions a second (of all log lines, --line steps each, but the first and the last;
+and of the slowest and the fastest), the ratio to one rank, and for pipelines the share of the ranks times one rank
+that a textbook pipeline would reach (1F1B with a fused backward m / (m + p - 1), else 3m / (3m + p - 1)). With
+--wire, a link of that rate is pretended between the ranks (comm.simulate_link), and the share is that of what it
+carries; with --box as well two hosts of scripts/cluster_in_a_box.sh, which must be up, are joined by a wire that has
+that rate. --one says the speed of one rank instead of measuring it. The JSON file is written anew behind each run.
+Where one fails or takes more than --limit seconds, its train.log and hang-*.json are copied to the folder that OUT
+names, else the working one."""
 
 import argparse
 import json
@@ -82,7 +83,8 @@ def command(arguments, folder, setup):
     words = [arguments.bin / "fg-train", "--devices", arguments.devices, "--save-strategy", "no",
              "--max-steps", arguments.steps, "--seq-len", arguments.length, "--output-dir", folder / setup]
     settings = {"model.init": "random", "model.config": folder / "shape", "model.tokenizer": arguments.model,
-                "data.path": folder / "texts.jsonl", "data.format": "text", "data.cache": folder / "cache", "log.every": arguments.line,
+                "data.path": folder / "texts.jsonl", "data.format": "text", "data.cache": folder / "cache",
+                "log.every": arguments.line,
                 "log.tensorboard": "false", "train.global_batch_size": arguments.rows,
                 "train.microbatch_size": arguments.microbatch, "memory.policy": arguments.policy,
                 "optimizer.type": "adafactor", "optimizer.lr": 1e-5, "optimizer.gradient_dtype": "auto",
@@ -134,8 +136,9 @@ def run(arguments, folder, setup):
     if why:
         give_up(folder, setup, why, (folder / f"{setup}.txt").read_text())
     lines = (folder / setup / "metrics.jsonl").read_text().splitlines()
-    # A GPU's step is timed by its own launch and by the wait for its numbers, behind the launch of the next: single steps
-    # are off, their sum is right. The first steps make connections and choose algorithms; the last has none behind it.
+    # A GPU's step is timed by its own launch and by the wait for its numbers, behind the launch of the next: single
+    # steps are off, their sum is right. The first steps make connections and choose algorithms; the last has none
+    # behind it.
     speeds = [json.loads(line)["tokens_per_second"] for line in lines][1:-1]
     mean = len(speeds) / sum(1 / speed for speed in speeds)
     memory = max(json.loads(lines[-1])["memory_gib"])

@@ -17,14 +17,13 @@ constexpr std::int64_t gpu_library_bytes = 32 << 20;
 /// (docs/benchmarks/2026-11-23-nccl.md, "Speed and memory"): with as many CTAs as NCCL takes by
 /// itself, with 8 for near messages and for sums beside the backward pass, and with 2 for messages
 /// over a wire and sums of few numbers.
-constexpr std::int64_t sums_bytes = 486 << 20;
-constexpr std::int64_t near_way_bytes = 150 << 20;
-constexpr std::int64_t background_bytes = 150 << 20;
-constexpr std::int64_t far_way_bytes = 42 << 20;
+constexpr std::int64_t unlimited_bytes = 486 << 20;
+constexpr std::int64_t eight_ctas_bytes = 150 << 20;
+constexpr std::int64_t two_ctas_bytes = 42 << 20;
 
 std::int64_t bytes_of(const Links& links) {
-  return links.sums * sums_bytes + links.near_ways * near_way_bytes +
-         links.background * background_bytes + (links.numbers + links.far_ways) * far_way_bytes;
+  return links.sums * unlimited_bytes + (links.near_ways + links.background) * eight_ctas_bytes +
+         (links.numbers + links.far_ways) * two_ctas_bytes;
 }
 
 std::int64_t size_of(at::ScalarType type) {
