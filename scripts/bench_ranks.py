@@ -12,7 +12,8 @@ and of the slowest and the fastest), the ratio to one rank, and for pipelines th
 that a textbook pipeline would reach (1F1B with a fused backward m / (m + p - 1), else 3m / (3m + p - 1)). With
 --wire, a link of that rate is pretended between the ranks (comm.simulate_link), and the share is that of what it
 carries; with --box as well two hosts of scripts/cluster_in_a_box.sh, which must be up, are joined by a wire that has
-that rate. --one says the speed of one rank instead of measuring it. The JSON file is written anew behind each run.
+that rate. Without a word behind --setups one rank alone is measured; --one says its speed instead of measuring it. The
+JSON file is written anew behind each run.
 Where one fails or takes more than --limit seconds, its train.log and hang-*.json are copied to the folder that OUT
 names, else the working one."""
 
@@ -173,7 +174,7 @@ def main():
     parser.add_argument("model", type=lambda word: pathlib.Path(word).resolve())
     parser.add_argument("--shape", choices=[*SHAPES, "as-it-is"], default="as-it-is")
     parser.add_argument("--ranks", type=int, default=2)
-    parser.add_argument("--setups", nargs="+", choices=[*PIPELINES, "ddp"], default=["1f1b", "zb_h1", "zbv"])
+    parser.add_argument("--setups", nargs="*", choices=[*PIPELINES, "ddp"], default=["1f1b", "zb_h1", "zbv"])
     parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--microbatch", type=int, default=1)
     parser.add_argument("--length", type=int, default=2048)

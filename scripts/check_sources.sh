@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Rules that no compiler checks, by grep: who may include which third-party headers, and what no file
-# may hold. Prints each breach; exit 1 if there is one.
+# Rules that no compiler checks, by grep: who may include which third-party headers, what no file may
+# hold, and that every key of the configuration is read. Prints each breach; exit 1 if there is one.
 set -u
 cd "$(dirname "$0")/.."
 breaches=0
@@ -41,4 +41,12 @@ if git grep -nE '\b(std::cout|using namespace std)\b' -- 'lib/*.cpp' 'lib/*.hpp'
   echo "  ^ libraries do not print, and no namespace is opened wholesale" >&2
   breaches=1
 fi
+# A key is read where a program turns the configuration into settings, or where both are checked.
+for key in $(grep -oE 'FG_KEY\([a-z0-9_.]+' lib/config/src/key_table.cpp | cut -d'(' -f2); do
+  if ! git grep -hE "\.${key##*.}\b" -- 'apps/*.[ch]pp' 'lib/config/*.[ch]pp' | grep -vE "FG_KEY|\".*\.${key##*.}\b" |
+    grep -q .; then
+    echo "$key: a key of the configuration that nothing reads" >&2
+    breaches=1
+  fi
+done
 exit $breaches

@@ -10,8 +10,8 @@
 # --rehearse: the same lines on the CPU with tiny shapes, to see that they work (2 minutes); its figures mean nothing.
 #
 #   nccl    comm_nccl_test on two ranks: order, plans, faults, speed and memory
-#   equal   one process again, and on the other GPU, pipelines and ddp against one process with --deterministic: the
-#           same weights and losses, bit for bit
+#   equal   one process again, on the other GPU, and stopped and resumed, pipelines and ddp against one process with
+#           --deterministic: the same weights and losses, bit for bit
 #   7b      speed of pipelines: 7B, 16 microbatches of one row of 2,048
 #   1b      speed of ddp: 1B, 4 microbatches of 4 rows of 4,096
 #   wire    speed of 1F1B with a pretended link of 1 Gbit/s, 32 rows
@@ -102,6 +102,7 @@ run_small() {
   [ "$ranks" = 1 ] || words=(scripts/mpirun.sh "$ranks" "${words[@]}")
   "${words[@]}" > "$work/$run.txt" 2>&1 || { tail -20 "$work/$run.txt"; return 1; }
   # One file of weights, whoever wrote which slices.
+  rm -rf "$work/$run-model"
   "$programs/fg-finalize" "$work/$run" "$work/$run-model" > "$work/$run.txt" 2>&1 && return
   tail -20 "$work/$run.txt"
   return 1
@@ -150,7 +151,9 @@ part_equal() {
   run_small zb_h1 2 "${pipeline[@]}" zb_h1
   run_small zbv 2 "${pipeline[@]}" zbv
   run_small ddp 2 --trainer ddp --set train.global_batch_size=2 # a microbatch each: no sum has another order
-  for run in one-4-again one-4-other-gpu 1f1b zb_h1 zbv; do
+  steps=$((steps / 2)) run_small one-4-resumed 1 --set train.global_batch_size=4
+  run_small one-4-resumed 1 --set train.global_batch_size=4
+  for run in one-4-again one-4-other-gpu one-4-resumed 1f1b zb_h1 zbv; do
     same one-4 $run || failed=1
   done
   same one-2 ddp || failed=1
@@ -221,7 +224,8 @@ part_box() {
 
 run_part() {
   devices=auto
-  [ $rehearse = no ] || devices=cpu
+  # A product on the CPU has other bits on another number of threads.
+  [ $rehearse = no ] || { devices=cpu && export OMP_NUM_THREADS=1; }
   case $one in
     nccl) part_nccl ;;
     equal) part_equal ;;

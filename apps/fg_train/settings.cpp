@@ -8,6 +8,7 @@
 #include <string>
 
 #include <fg/base/error.hpp>
+#include <fg/base/failpoint.hpp>
 #include <fg/base/file.hpp>
 #include <fg/config/write.hpp>
 #include <fg/configured/learning_rate.hpp>
@@ -237,6 +238,8 @@ engine::RunSettings settings_of(const config::Loaded& loaded, std::int64_t ranks
                      .max_steps = as_unsigned(configuration.train.max_steps),
                      .max_tokens = as_unsigned(configuration.train.max_tokens)};
   settings.seed = configuration.train.seed;
+  settings.deterministic =
+      configuration.train.deterministic && !fault_planted("train.deterministic_forgotten");
   read_optimizer(configuration, settings.optimizer);
   settings.optimizer.schedule = configured::schedule_of(configuration.lr_schedule);
   read_cadence(configuration, settings);

@@ -214,6 +214,17 @@ def test_a_printed_launch_line_typed_asks_for_the_same_run(programs, chat_model,
     assert launch_lines([str(programs / name), *typed, "--dry-run"]) == lines
 
 
+@pytest.mark.parametrize("words, is_wanted", [([], False), (["--deterministic"], True),
+                                              (["--set", "train.deterministic=true"], True)])
+def test_the_header_says_whether_a_run_is_deterministic(programs, chat_model, few_chats, tmp_path, words, is_wanted):
+    done = subprocess.run([programs / "fg-train", "-M", chat_model, "--output-dir", tmp_path / "run", "-d", "cpu",
+                           "--set", f"data.path={few_chats}", "--dry-run", *words],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    device = next(line for line in done.stdout.splitlines() if line.split()[:1] == ["device:"])
+    assert device.endswith(", deterministic") == is_wanted, device
+
+
 def test_help_says_what_ranks_do_and_the_codes_of_the_program(programs):
     def help_of(name):
         done = subprocess.run([programs / name, "--help"], capture_output=True, text=True, timeout=60)

@@ -73,10 +73,12 @@ std::string optimizer_text(const RunSettings& settings, const RunPlan& plan) {
 }
 
 std::string device_text(const RunSettings& settings) {
-  if (settings.device.is_cpu()) return "CPU, " + std::to_string(at::get_num_threads()) + " threads";
+  const std::string same_bits = settings.deterministic ? ", deterministic" : "";
+  if (settings.device.is_cpu())
+    return "CPU, " + std::to_string(at::get_num_threads()) + " threads" + same_bits;
   const device::Gpu gpu = device::describe_gpu(settings.device.index());
   return "GPU " + std::to_string(settings.device.index()) + ", " + gpu.name + ", " +
-         format_bytes(gpu.bytes) + (settings.deterministic ? ", deterministic" : "");
+         format_bytes(gpu.bytes) + same_bits;
 }
 
 std::string ranks_text(const RunPlan& plan) {
