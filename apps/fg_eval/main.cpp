@@ -61,10 +61,11 @@ void run(session::Session& session, const app::Arguments& arguments) {
   const session::Placement ranks = session::find_placement(session);
   const session::Threads threads = session::share_cores(session, ranks);
   device::use_threads(threads.count);
+  const int device_turn = session::find_device_turn(session, ranks, device::visible_gpus());
   std::optional<model::Model> model;
   session.together([&] {
     read();
-    const auto placement = infer::place(options.devices, options.dtype, ranks.local_rank);
+    const auto placement = infer::place(options.devices, options.dtype, device_turn);
     model.emplace(infer::load_model(options.model, placement));
     session::check_for_stop();
   });

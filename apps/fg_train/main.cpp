@@ -167,7 +167,7 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
     settings.data.train.threads =
         static_cast<unsigned>(place.threads.count * place.placement.local_ranks);
     if (settings.data.evaluation) settings.data.evaluation->threads = settings.data.train.threads;
-    settings.device = device::choose_device(line.devices, place.placement.local_rank);
+    settings.device = device::choose_device(line.devices, place.device_turn);
     device::use(settings.device);  // or CUDA would make itself at home on the first GPU
     if (line.ask == train::Ask::train) open_run_log(arguments, session, settings);
   });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <fg/base/error.hpp>
 #include <fg/base/failpoint.hpp>
 #include <fg/base/version.hpp>
 #include <fg/comm/nccl.hpp>
@@ -54,6 +55,16 @@ std::vector<session::Fact> facts_of(const engine::RunSettings& settings) {
   return facts;
 }
 
+/// NCCL does not join two ranks on one GPU, and says so in words of its own.
+void require_own_gpus(session::Session& session, const Place& place, at::Device device) {
+  const auto all =
+      session.gather_to_all(device.is_cuda() ? device::gpu_id(device.index()) : std::string());
+  session.together([&] {
+    if (const auto shared = session::shared_device(all, place.placement))
+      fail(ExitCode::usage, *shared);
+  });
+}
+
 }  // namespace
 
 Place find_place(session::Session& session) {
@@ -61,6 +72,7 @@ Place find_place(session::Session& session) {
   place.placement = session::find_placement(session);
   place.threads = session::share_cores(session, place.placement);
   device::use_threads(place.threads.count);
+  place.device_turn = session::find_device_turn(session, place.placement, device::visible_gpus());
   return place;
 }
 
@@ -76,6 +88,7 @@ void meet(session::Session& session, const std::string& interface_words, Place& 
           engine::RunSettings& settings) {
   if (session.size() == 1) return;
   session::require_same(session, facts_of(settings));
+  require_own_gpus(session, place, settings.device);
   std::uint64_t available = engine::available_memory(settings.device);
   if (settings.device.is_cpu())
     available /= static_cast<std::uint64_t>(place.placement.local_ranks);

@@ -14,10 +14,12 @@ namespace fg::train {
 struct Place {
   session::Placement placement;
   session::Threads threads;
+  int device_turn = 0;                           // for device::choose_device
   std::string interface = "none (one machine)";  // that ranks on other machines are reached by
 };
 
-/// Collective. Finds the ranks' machines and shares their cores: this rank's threads are set.
+/// Collective. Finds the ranks' machines and shares their cores and devices: this rank's threads
+/// are set.
 Place find_place(session::Session& session);
 
 /// What of `settings` depends on the ranks, for so many of them (more than there are in a dry run).
@@ -25,8 +27,8 @@ Place find_place(session::Session& session);
 engine::World world_of(const session::Session& session, const Place& place, int ranks);
 
 /// Collective. Fills in what each device may use and how fast it is, compares versions and
-/// configurations (Error(ranks_disagree) naming what differs), and chooses the interface of
-/// comm.interface, which NCCL then uses.
+/// configurations (Error(ranks_disagree) naming what differs), demands a GPU for each rank
+/// (Error(usage)), and chooses the interface of comm.interface, which NCCL then uses.
 void meet(session::Session& session, const std::string& interface_words, Place& place,
           engine::RunSettings& settings);
 

@@ -96,6 +96,39 @@ def test_replicas_are_close_to_one_process(case, run, start):
     assert_close(run(("ddp", 2), *settings), run(("one", 1), *settings), start("llama"))
 
 
+def shown(words, of_rank):
+    """The job's words, where `of_rank` says which GPUs each rank sees."""
+    choose = "".join(f"{rank}) export CUDA_VISIBLE_DEVICES={gpus};; " for rank, gpus in enumerate(of_rank))
+    return [*words[:2], "sh", "-c", f'case $OMPI_COMM_WORLD_RANK in {choose}esac; exec "$0" "$@"', *words[2:]]
+
+
+@pytest.fixture
+def words_of_two(programs, models, chats, options, tmp_path):
+    """Of a short pipeline whose ranks choose their devices themselves."""
+    devices = ON_CPU if "cpu" in options(2) else ("--devices", "auto")
+    return job_words(programs, ("1f1b", 2), models("llama"), chats[0], tmp_path / "run",
+                     [f"data.cache={tmp_path / 'tokens'}", f"data.eval_path={chats[1]}", "train.seq_len=56",
+                      *COMMON, "train.max_steps=1"], options=devices)
+
+
+def test_ranks_that_are_shown_one_gpu_each_take_it(words_of_two):
+    """As srun --gpus-per-task=1 does it: each has a GPU 0."""
+    done = subprocess.run(shown(words_of_two, ["0", "1"]), capture_output=True, text=True, timeout=120,
+                          env=os.environ | POLITE)
+    assert done.returncode == 0, done.stderr
+    devices = re.findall(r"\b[01] +\S+ +(GPU \d|CPU)\b", done.stderr)
+    assert devices == (["CPU", "CPU"] if "cpu" in words_of_two else ["GPU 0", "GPU 0"]), done.stderr
+
+
+def test_two_ranks_that_would_have_one_gpu_are_refused(words_of_two):
+    if "cpu" in words_of_two:
+        pytest.skip("[gpu] ranks may share a CPU")
+    done = subprocess.run(shown(words_of_two, ["1", "1,0"]), capture_output=True, text=True, timeout=120,
+                          env=os.environ | POLITE)
+    assert done.returncode == 2, done.stderr
+    assert re.search(r"ranks 0 and 1 \(\S+\) have the same device, GPU-[0-9a-f-]{36}; each needs its own", done.stderr)
+
+
 # sh -c NOTE FOLDER PROGRAM …: tells who is which rank.
 NOTE = 'echo $$ > "$0/$OMPI_COMM_WORLD_RANK"; exec "$@"'
 

@@ -23,6 +23,15 @@ Gpu describe_gpu(int index) {
            " was asked for, but this build has no CUDA; build with the preset gpu");
 }
 
+std::string gpu_id(int index) {
+  describe_gpu(index);
+  return {};
+}
+
+std::string visible_gpus() {
+  return {};
+}
+
 void use(c10::Device device) {
   if (!device.is_cpu()) describe_gpu(device.index());
 }

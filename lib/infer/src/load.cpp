@@ -51,7 +51,7 @@ SamplingOptions sampling_of(const arch::SamplingDefaults& defaults) {
 
 }  // namespace
 
-Placement place(std::string_view devices, std::string_view dtype, int local_rank) {
+Placement place(std::string_view devices, std::string_view dtype, int device_turn) {
   constexpr std::array<std::pair<std::string_view, at::ScalarType>, 3> types = {
       {{"float32", at::kFloat}, {"bfloat16", at::kBFloat16}, {"float16", at::kHalf}}};
   std::optional<at::ScalarType> wanted;
@@ -64,7 +64,7 @@ Placement place(std::string_view devices, std::string_view dtype, int local_rank
   const bool fits_gpu = !wanted || wanted == at::kBFloat16;
   const at::Device device = devices == "auto" && !fits_gpu
                                 ? at::Device(at::kCPU)
-                                : device::choose_device(devices, local_rank);
+                                : device::choose_device(devices, device_turn);
   if (device.is_cuda() && !fits_gpu)
     fail(ExitCode::usage, "--dtype " + std::string(dtype) +
                               ": a GPU computes in bfloat16 here; leave one of --dtype and "

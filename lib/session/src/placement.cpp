@@ -82,4 +82,34 @@ Placement find_placement(Session& session) {
   return place_ranks(names, ids, session.rank());
 }
 
+int device_turn(const std::vector<std::string>& seen, const Placement& placement, int rank) {
+  const auto own = static_cast<std::size_t>(rank);
+  FG_CHECK(seen.size() == placement.node_of_rank.size() && own < seen.size());
+  static const bool counts_all = fault_planted("session.device_turn_of_all");
+  int turn = 0;
+  for (std::size_t other = 0; other < own; ++other)
+    turn += placement.node_of_rank[other] == placement.node_of_rank[own] &&
+            (counts_all || seen[other] == seen[own]);
+  return turn;
+}
+
+int find_device_turn(Session& session, const Placement& placement, const std::string& seen) {
+  return device_turn(session.gather_to_all(seen), placement, session.rank());
+}
+
+std::optional<std::string> shared_device(const std::vector<std::string>& own,
+                                         const Placement& placement) {
+  FG_CHECK(own.size() == placement.host_of_rank.size());
+  std::map<std::string, std::size_t> rank_of;
+  for (std::size_t rank = 0; rank < own.size(); ++rank) {
+    if (own[rank].empty()) continue;
+    const auto [first, is_new] = rank_of.emplace(own[rank], rank);
+    if (!is_new)
+      return "ranks " + std::to_string(first->second) + " and " + std::to_string(rank) + " (" +
+             placement.host_of_rank[rank] + ") have the same device, " + own[rank] +
+             "; each needs its own";
+  }
+  return std::nullopt;
+}
+
 }  // namespace fg::session

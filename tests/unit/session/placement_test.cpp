@@ -49,6 +49,30 @@ TEST(Placement, RefusesARankThatIsNotThere) {
   test::expect_error(ExitCode::bug, "rank", [] { place_ranks({"a"}, {"a"}, 1); });
 }
 
+TEST(DeviceTurn, CountsRanksOfTheNodeThatSeeTheSameDevices) {
+  const Texts hosts = {"a", "a", "b", "b"};
+  const Placement placement = place_ranks(hosts, hosts, 0);
+  const auto turns = [&](const Texts& seen) {
+    std::vector<int> all;
+    for (int rank = 0; rank < 4; ++rank) all.push_back(device_turn(seen, placement, rank));
+    return all;
+  };
+
+  EXPECT_EQ(turns({"g,h", "g,h", "k,l", "k,l"}), (std::vector<int>{0, 1, 0, 1}));
+  EXPECT_EQ(turns({"g", "h", "k", "l"}), (std::vector<int>{0, 0, 0, 0}));
+  EXPECT_EQ(turns({"", "", "k", "k"}), (std::vector<int>{0, 1, 0, 1}));
+}
+
+TEST(SharedDevice, NamesTwoRanksThatHaveOne) {
+  const Texts hosts = {"a", "a", "b", "b"};
+  const Placement placement = place_ranks(hosts, hosts, 0);
+
+  EXPECT_FALSE(shared_device({"g", "h", "k", "l"}, placement));
+  EXPECT_FALSE(shared_device({"", "", "", ""}, placement));
+  EXPECT_EQ(shared_device({"g", "h", "k", "k"}, placement).value_or(""),
+            "ranks 2 and 3 (b) have the same device, k; each needs its own");
+}
+
 TEST(HostName, IsThatOfTheEnvironment) {
   ::setenv("FG_NODE", "h7", 1);
   EXPECT_EQ(host_name(), "h7");

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <vector>
 
 #include <ATen/Context.h>
@@ -62,7 +63,33 @@ Gpu describe_gpu(int index) {
           properties.multiProcessorCount};
 }
 
-c10::Device choose_device(std::string_view words, int local_rank) {
+std::string gpu_id(int index) {
+  describe_gpu(index);
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
+  std::string id = "GPU";
+  for (std::size_t byte = 0; byte < sizeof properties.uuid.bytes; ++byte) {
+    char text[4];
+    const bool begins_group = byte == 0 || byte == 4 || byte == 6 || byte == 8 || byte == 10;
+    std::snprintf(text, sizeof text, begins_group ? "-%02x" : "%02x",
+                  static_cast<unsigned>(static_cast<unsigned char>(properties.uuid.bytes[byte])));
+    id += text;
+  }
+  return id;
+}
+
+std::string visible_gpus() {
+  std::string all;
+  try {
+    for (int index = 0; index < gpu_count(); ++index)
+      all += (index == 0 ? "" : ",") + gpu_id(index);
+  } catch (const Error&) {  // told where one is chosen
+    return {};
+  }
+  return all;
+}
+
+c10::Device choose_device(std::string_view words, int turn) {
   if (words == "cpu") return c10::kCPU;
   std::vector<int> gpus;
   if (words == "auto") {
@@ -71,11 +98,11 @@ c10::Device choose_device(std::string_view words, int local_rank) {
   } else {
     gpus = numbers_of(words);
   }
-  if (local_rank >= static_cast<int>(gpus.size()))
-    fail(ExitCode::usage, std::to_string(local_rank + 1) + " processes on this machine, but " +
+  if (turn >= static_cast<int>(gpus.size()))
+    fail(ExitCode::usage, std::to_string(turn + 1) + " processes on this machine, but " +
                               std::to_string(gpus.size()) + " GPUs to use (--devices " +
                               std::string(words) + ")");
-  const int index = gpus[static_cast<std::size_t>(local_rank)];
+  const int index = gpus[static_cast<std::size_t>(turn)];
   const Gpu gpu = describe_gpu(index);
   if (!gpu.has_bfloat16())
     fail(ExitCode::usage,

@@ -28,10 +28,17 @@ struct Gpu {
 /// Error(usage) naming the count where there is no such GPU.
 Gpu describe_gpu(int index);
 
-/// The device of the process that is number `local_rank` on its machine. `words`: "auto" (its GPU
-/// where there are any, else the CPU), "cpu", or the GPUs to use, "0,1,3". Error(usage) for what is
-/// not there, and for a GPU without bfloat16, by name.
-c10::Device choose_device(std::string_view words, int local_rank);
+/// The name that a GPU has in every process, "GPU-…" as nvidia-smi -L prints it.
+std::string gpu_id(int index);
+
+/// The names of all GPUs that this process sees, by comma; empty where there are none, or where
+/// they cannot be asked.
+std::string visible_gpus();
+
+/// The device of the process that is number `turn` among those of its machine that see the same
+/// GPUs. `words`: "auto" (its GPU where there are any, else the CPU), "cpu", or the GPUs to use,
+/// "0,1,3". Error(usage) for what is not there, and for a GPU without bfloat16, by name.
+c10::Device choose_device(std::string_view words, int turn);
 
 /// Makes `device` this thread's own, before the first tensor on it; nothing for the CPU. The memory
 /// that LibTorch keeps there grows in place, so that batches of many sizes do not split it.

@@ -21,10 +21,10 @@ struct Placement {
 
 /// `devices` as device::choose_device has it; `dtype` "float32", "bfloat16", "float16" or "auto":
 /// bfloat16 on a GPU, float32 on the CPU. A GPU computes in bfloat16 alone: with "auto" devices
-/// another type goes to the CPU. `local_rank`: which of its machine's processes this one is.
+/// another type goes to the CPU. `device_turn` is choose_device's.
 /// Error(usage) for any other word or what cannot be had; the
 /// messages begin with the programs' options, --devices and --dtype.
-Placement place(std::string_view devices, std::string_view dtype, int local_rank = 0);
+Placement place(std::string_view devices, std::string_view dtype, int device_turn = 0);
 
 /// The model of a folder (a model directory, a run directory or a checkpoint), ready to run.
 /// Error(cannot_load).

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,5 +34,18 @@ Placement place_ranks(const std::vector<std::string>& names, const std::vector<s
 
 /// Collective. All ranks get the same lists.
 Placement find_placement(Session& session);
+
+/// Which of the devices that rank `rank` sees is its own: its place among the ranks of its node
+/// that see the same, in rank order. `seen` has every rank's. So ranks that a launcher shows one
+/// device each all take their first.
+int device_turn(const std::vector<std::string>& seen, const Placement& placement, int rank);
+
+/// Collective. The same, where this rank sees `seen`.
+int find_device_turn(Session& session, const Placement& placement, const std::string& seen);
+
+/// What is wrong where two ranks have one device; nothing where each has its own. `own` has every
+/// rank's, empty for one that many may share.
+std::optional<std::string> shared_device(const std::vector<std::string>& own,
+                                         const Placement& placement);
 
 }  // namespace fg::session
