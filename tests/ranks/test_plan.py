@@ -33,14 +33,14 @@ def stages_of(said):
 
 
 def makespan(costs):
-    """Of 1F1B: forward and each half of backward take a stage's cost, and a gradient leaves between the halves."""
+    """Of 1F1B: forward takes a stage's cost, backward two, and a gradient leaves behind it."""
     last = len(costs) - 1
     queues = []
     for rank in range(len(costs)):
         ahead = min(last - rank + 1, MICROBATCHES)
         queue = [("F", number) for number in range(ahead)]
         for number in range(MICROBATCHES):
-            queue += [("B", number), ("W", number)]
+            queue += [("B", number)]
             queue += [("F", number + ahead)] if number + ahead < MICROBATCHES else []
         queues.append(queue)
     done, clock = {}, [0.0] * len(costs)
@@ -48,10 +48,10 @@ def makespan(costs):
         for rank, queue in enumerate(queues):
             while queue:
                 what, number = queue[0]
-                awaited = {"F": (rank - 1, "F", number), "B": (rank + 1, "B", number), "W": (rank, "B", number)}[what]
+                awaited = {"F": (rank - 1, "F", number), "B": (rank + 1, "B", number)}[what]
                 if awaited not in done and awaited[0] in range(len(costs)):
                     break
-                clock[rank] = max(clock[rank], done.get(awaited, 0)) + costs[rank]
+                clock[rank] = max(clock[rank], done.get(awaited, 0)) + costs[rank] * (1 if what == "F" else 2)
                 done[rank, *queue.pop(0)] = clock[rank]
     return max(clock)
 
@@ -81,6 +81,22 @@ def test_the_share_that_computes_is_that_of_the_stages_costs(by_hand, plan):
     assert balance == pytest.approx(100 * sum(costs) / RANKS / max(costs), abs=0.1)
     busy = 3 * MICROBATCHES * sum(costs)
     assert computes == pytest.approx(100 * busy / RANKS / makespan(costs), abs=0.1)
+    [(passes, idle)] = re.findall(r"^a step takes as long as (\S+) forward passes .*; by rank, idle: (.*)$", said,
+                                  re.MULTILINE)
+    assert float(passes) == pytest.approx(makespan(costs) * RANKS / sum(costs), abs=0.06)
+    assert [float(share) for share in idle.split(" %")[:-1]] == pytest.approx(
+        [100 - 300 * MICROBATCHES * cost / makespan(costs) for cost in costs], abs=0.1)
+
+
+def test_a_rank_holds_what_the_schedule_has_in_flight(plan):
+    def held(schedule):
+        [told] = re.findall(r"^activations held at once, .*: ([\d ]+)$", plan(f"parallel.schedule={schedule}"),
+                            re.MULTILINE)
+        return [int(count) for count in told.split()]
+
+    assert held("1f1b") == [4, 3, 2, 1]
+    assert held("zb_h1") == [4, 4, 4, 4]
+    assert held("gpipe") == [MICROBATCHES] * RANKS
 
 
 def test_the_hash_is_that_of_the_order_and_of_nothing_else(plan):

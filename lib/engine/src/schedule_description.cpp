@@ -21,12 +21,20 @@ double mean_tokens(const RunSettings& settings, const RunPlan& plan) {
   return rows * static_cast<double>(epoch->tokens()) / static_cast<double>(epoch->rows());
 }
 
+/// True where the engine runs both halves of a backward pass as one, and sends behind both.
+bool has_whole_backward(schedule::Kind kind) {
+  return kind != schedule::Kind::zero_bubble_h1 && kind != schedule::Kind::zero_bubble_v;
+}
+
 /// Forward, and each half of backward, at what the split counts: relative times.
 schedule::Costs costs_of(const RunSettings& settings, const RunPlan& plan) {
   schedule::Costs costs;
   const auto element = static_cast<double>(c10::elementSize(plan.type));
+  const bool is_whole = has_whole_backward(plan.arrangement.schedule);
   for (const double cost : plan.arrangement.split.cost)
-    costs.stages.push_back({.forward = cost, .backward_input = cost, .backward_weight = cost});
+    costs.stages.push_back({.forward = cost,
+                            .backward_input = is_whole ? 2 * cost : cost,
+                            .backward_weight = is_whole ? 0 : cost});
   costs.boundary_bytes = static_cast<std::uint64_t>(
       mean_tokens(settings, plan) * static_cast<double>(plan.config.hidden_size) * element);
   const double kept = plan.kept ? static_cast<double>(c10::elementSize(*plan.kept)) : element;
@@ -52,6 +60,22 @@ std::string percent(double share) {
   return text;
 }
 
+/// What the simulator finds of the ranks, in units of a mean stage's forward pass.
+std::vector<std::string> rank_lines(const schedule::Forecast& forecast,
+                                    const schedule::Costs& costs) {
+  double forward = 0;
+  for (const schedule::StageCost& stage : costs.stages) forward += stage.forward;
+  char passes[32];
+  std::snprintf(passes, sizeof passes, "%.1f",
+                forecast.makespan * static_cast<double>(costs.stages.size()) / forward);
+  std::string idle = "a step takes as long as " + std::string(passes) +
+                     " forward passes of a mean stage; by rank, idle:";
+  for (const double share : forecast.idle_share) idle += " " + percent(share);
+  std::string held = "activations held at once, by rank, in microbatches of a stage:";
+  for (const int live : forecast.peak_live) held += " " + std::to_string(live);
+  return {idle, held};
+}
+
 std::string wire_line(const std::vector<schedule::Traffic>& traffic) {
   std::string line = "bytes on the wire a step:";
   for (const schedule::Traffic& each : traffic)
@@ -69,7 +93,8 @@ std::vector<std::string> describe_schedule(const RunSettings& settings, const Ru
       ranks.plan(static_cast<int>(plan.microbatches), plan.update_time == UpdateTime::at_end
                                                           ? schedule::UpdateTime::at_end
                                                           : schedule::UpdateTime::at_once);
-  const schedule::Forecast forecast = schedule::simulate(order, costs_of(settings, plan));
+  const schedule::Costs costs = costs_of(settings, plan);
+  const schedule::Forecast forecast = schedule::simulate(order, costs);
   std::vector<std::string> lines = lines_of(schedule::to_string(ranks.split, ranks.rank_of_stage));
   lines.push_back("one step, a row a rank, without the time of messages:");
   for (std::string& line : lines_of(schedule::table(order, table_width)))
@@ -78,6 +103,7 @@ std::vector<std::string> describe_schedule(const RunSettings& settings, const Ru
                   " of the ranks' time computes, if forward and each half of backward take alike; "
                   "the split is balanced to " +
                   percent(ranks.split.balance()));
+  for (std::string& line : rank_lines(forecast, costs)) lines.push_back(std::move(line));
   schedule::Framing framing;
   framing.message_header = settings.device.is_cpu() ? comm::message_header_bytes : 0;
   lines.push_back(wire_line(schedule::bytes_on_wire(forecast.traffic, framing)));
