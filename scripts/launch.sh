@@ -56,7 +56,7 @@ command -v mpirun > /dev/null || refuse "no mpirun; scripts/bootstrap.sh install
 if [ -z "$ranks" ]; then
   ranks=1
   [ -z "$hostfile" ] || ranks=$(awk '{ sub(/#.*/, "") } NF { n = 1
-    if (match($0, /slots *= *[0-9]+/)) { n = substr($0, RSTART, RLENGTH); sub(/.*= */, "", n) } all += n }
+    if (match($0, /(^|[ \t])slots *= *[0-9]+/)) { n = substr($0, RSTART, RLENGTH); sub(/.*= */, "", n) } all += n }
     END { print all + 0 }' "$hostfile")
   [ "$ranks" -gt 0 ] || refuse "$hostfile names no machine"
 fi
@@ -69,7 +69,7 @@ if [ -n "$interface" ]; then
   words+=(-x FG_INTERFACE --mca oob_tcp_if_include "$interface")
 fi
 # What the other machines must know too; ssh passes no environment on.
-for name in FG_CONFIG FG_MODEL FG_OUTPUT LD_LIBRARY_PATH OMP_NUM_THREADS $(compgen -e | grep '^NCCL_'); do
+for name in FG_CONFIG FG_MODEL FG_OUTPUT FG_START_TIMEOUT LD_LIBRARY_PATH OMP_NUM_THREADS $(compgen -e | grep '^NCCL_'); do
   [ -z "${!name-}" ] || words+=(-x "$name")
 done
 

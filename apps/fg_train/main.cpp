@@ -148,7 +148,6 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
   config::Loaded loaded;
   engine::RunSettings settings;
   std::int64_t ranks = session.size();
-  session::watch_save_signals();
   train::Place place = train::find_place(session);
   session.together([&] {
     line = train::read_command_line(arguments);
@@ -188,5 +187,7 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A job may wait long in MPI's start for a late machine, and its time be up then.
+  fg::session::watch_save_signals();
   return app::run_for_code(argc, argv, train::describe(), body);
 }

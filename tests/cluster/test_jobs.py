@@ -61,10 +61,15 @@ def jobs(box, root, tmp_path_factory):
     return Jobs(box, root, tmp_path_factory.mktemp("jobs"))
 
 
+SCRIPTS = ("train", "samantha_pp", "samantha_ddp")
+
+
 # Jobs run side by side; each waits some seconds before it starts again.
 @pytest.fixture(scope="module")
 def submitted(jobs):
     numbers = {
+        # Of a minute, so Slurm finds at its next look (every 30 s) that less than the 300 s of --signal are left.
+        **{f"short {script}": jobs.submit(f"{script}.sbatch", "save 0", options=["--time=1"]) for script in SCRIPTS},
         "pipeline": jobs.submit("samantha_pp.sbatch", "save 0", "--set", "a.b=c d", FG_OUTPUT="run"),
         "lost": jobs.submit("samantha_ddp.sbatch", "8 kill 139", FG_MAX_LOST="2"),
         "lost, saved, lost": jobs.submit("train.sbatch", "8 75 8 0", FG_MAX_LOST="1"),
@@ -106,6 +111,14 @@ def test_a_job_that_loses_ranks_is_queued_again_so_often_and_no_more(jobs, submi
 def test_a_save_ends_the_row_of_losses(jobs, submitted):
     job = jobs.box.wait_for(submitted["lost, saved, lost"])
     assert (job["JobState"], job["Restarts"]) == ("COMPLETED", "3")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_slurm_asks_to_save_ahead_of_the_time_limit(jobs, submitted, script):
+    job = jobs.box.wait_for(submitted[f"short {script}"])
+    assert (job["JobState"], job["Restarts"], job["ExitCode"]) == ("COMPLETED", "1", "0:0")
+    [log] = jobs.folder.glob(f"*-{submitted[f'short {script}']}.log")
+    assert "saved before the end: queued again" in log.read_text()
 
 
 def test_a_mistake_ends_the_job(jobs, submitted):

@@ -128,6 +128,16 @@ def test_mistakes_are_said(launch, words, said):
     assert done.returncode == 2 and said in done.stderr
 
 
+def test_what_the_other_machines_must_know_goes_along(launch, tmp_path):
+    (tmp_path / "mpirun").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "mpirun").chmod(0o755)
+    (tmp_path / "hosts").write_text("h1 max_slots=4 slots=2\nh2 max_slots=3\n")
+    done = launch("0", "--hostfile", tmp_path / "hosts", PATH=f"{tmp_path}:{os.environ['PATH']}",
+                  FG_START_TIMEOUT="60", NCCL_DEBUG="INFO")
+    assert done.stdout.startswith("-np 3 ")
+    assert " -x FG_START_TIMEOUT " in done.stdout and " -x NCCL_DEBUG " in done.stdout
+
+
 def test_a_hostfile_names_machines_and_the_interface_goes_along(launch, box):
     hostfile = launch.folder / "hosts.txt"
     hostfile.write_text("# two machines\nh1 slots=2  # two GPUs\n\nh2\n")

@@ -3,11 +3,12 @@ lost, and the same line goes on to the end that nothing disturbed."""
 
 import os
 import signal
+import time
 
 import pytest
 
-from rank_jobs import PIPELINE, REPLICAS, STEPS
-from rank_runs import assert_same_bits
+from rank_jobs import PIPELINE, REPLICAS, SETTINGS, STEPS, Job
+from rank_runs import assert_same_bits, job_words
 
 USR1, USR2 = (f"signal={number:d}" for number in (signal.SIGUSR1, signal.SIGUSR2))
 
@@ -38,6 +39,26 @@ def test_a_signal_to_one_rank_is_all_ranks_business(number, code, kept, asleep, 
     assert job.end()[0] == code, job.text()
     assert job.checkpoints()[-1] == kept
     finish(PIPELINE)
+
+
+# sh -c LATE PROGRAM …: rank 1 starts late.
+LATE = '[ "$OMPI_COMM_WORLD_RANK" = 0 ] || sleep 2; exec "$0" "$@"'
+
+
+def test_sigusr1_while_a_rank_waits_for_one_that_has_not_started(programs, models, chats, tmp_path):
+    words = job_words(programs, ("1f1b", 2), models("llama"), chats[0], tmp_path / "run",
+                      [f"data.cache={tmp_path / 'tokens'}", f"data.eval_path={chats[1]}", *SETTINGS])
+    job = Job([*words[:2], "sh", "-c", LATE, *words[2:]], tmp_path / "run", {})
+    try:
+        job.wait_until(lambda: 0 in job.ranks(), "rank 0")
+        time.sleep(0.5)
+        assert list(job.ranks()) == [0]
+        os.kill(job.ranks()[0], signal.SIGUSR1)
+
+        assert job.end()[0] == 75, job.text()
+        assert job.checkpoints() == [1]
+    finally:
+        job.leave_nothing()
 
 
 # Starts of one run: where a rank gets which signal, the code, and the step of the newest checkpoint then.

@@ -10,6 +10,7 @@
 #include <fg/session/agreement.hpp>
 #include <fg/session/idle_time.hpp>
 #include <fg/session/pulse.hpp>
+#include <fg/session/watchdog.hpp>
 
 #include "describe.hpp"
 
@@ -42,7 +43,8 @@ std::string waited_too_long(const Operation& operation, int world_rank, double s
   char text[32];
   std::snprintf(text, sizeof text, "%.1f", seconds);
   return describe(operation) + ": rank " + std::to_string(world_rank) + " has waited " + text +
-         " s for " + session::describe_ranks(missing) + ", more than comm.timeout_s allows";
+         " s for " + session::describe_ranks(missing) + ", more than comm.timeout_s allows" +
+         session::culprit_clause(missing);
 }
 
 void Transfer::finish(const Waiting& waiting) {

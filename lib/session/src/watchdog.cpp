@@ -328,7 +328,12 @@ void WatchdogThread::leave() {
 }
 
 std::string WatchdogThread::culprit(const std::vector<int>& waited_for) {
-  return find_culprit(states_at(Clock::now()), session_.hosts(), waited_for, 3 * interval_s_ + 1);
+  const RankStates states = states_at(Clock::now());
+  const double silent_s = 3 * interval_s_ + 1;
+  // What this rank knows of others it has from rank 0: without that it is out of date.
+  const bool is_cut_off = rank_ != 0 && states[0].beat.leaves == 0 && states[0].silent_s > silent_s;
+  return find_culprit(states, session_.hosts(), is_cut_off ? std::vector<int>{0} : waited_for,
+                      silent_s);
 }
 
 Watchdog::Watchdog(Session& session, WatchdogOptions options) {

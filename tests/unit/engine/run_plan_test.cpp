@@ -30,13 +30,22 @@ public:
   }
 
   std::string gradients_fact(int rank, std::uint64_t least_available) const {
-    const RunSettings settings = this->settings(rank, least_available);
-    for (const session::Fact& fact : facts_of(settings, make_plan(settings, MissingData::go_on)))
-      if (fact.name == "gradients") return fact.value;
-    return "";
+    return fact("gradients", settings(rank, least_available));
+  }
+
+  std::string order_fact(schedule::Kind kind) const {
+    RunSettings settings = this->settings(0, std::uint64_t{1} << 40);
+    settings.parallel.schedule = kind;
+    return fact("plan", settings);
   }
 
 private:
+  static std::string fact(const std::string& name, const RunSettings& settings) {
+    for (const session::Fact& fact : facts_of(settings, make_plan(settings, MissingData::go_on)))
+      if (fact.name == name) return fact.value;
+    return "";
+  }
+
   RunSettings settings(int rank, std::uint64_t least_available) const {
     RunSettings settings;
     settings.world.rank = rank;
@@ -60,6 +69,14 @@ private:
   test::TinyModel tokenizer_;
   test::TemporaryFolder folder_;
 };
+
+TEST(RunPlan, TellsTheOthersInWhatOrderItsStepGoes) {
+  const TiedPipeline the;
+  const std::string order = the.order_fact(schedule::Kind::one_forward_one_backward);
+  EXPECT_EQ(order.size(), 16u);
+  EXPECT_NE(the.order_fact(schedule::Kind::gpipe), order);
+  EXPECT_EQ(the.order_fact(schedule::Kind::one_forward_one_backward), order);
+}
 
 TEST(RunPlan, KeepsGradientsOfOneTypeWhereOneEndAloneLacksTheMemory) {
   const TiedPipeline the;
