@@ -2,11 +2,14 @@
 # Everything about several ranks that wants a machine with two GPUs, part by part, each with a time limit of its own;
 # one that fails does not keep the next from its turn.
 #
-#   scripts/gpu_ranks.sh [--rehearse] [--parts "nccl equal …"] PROGRAMS MODEL [FOLDER]
+#   scripts/gpu_ranks.sh [--rehearse] [--one-gpu] [--parts "nccl equal …"] PROGRAMS MODEL [FOLDER]
 #
 # PROGRAMS: the folder of fg-train; comm_nccl_test is looked for in ../tests beside it.
 # MODEL: a folder with a tokenizer of at most 32,001 tokens and a config.json; weights are random.
 # FOLDER: where results go; without it $OUT. Texts and JSON, small. Ends with a table of parts, exit codes and seconds.
+# --one-gpu: where there is one GPU, for equal and box. Both ranks have it, in two namespaces, since NCCL does not join
+# two of a host on one GPU, and side by side by CUDA's MPS where it is installed, else in turns; box takes half of 7B's
+# layers then, which each rank computes on its share of the GPU.
 # --rehearse: the same lines on the CPU with tiny shapes, to see that they work (2 minutes); its figures mean nothing.
 #
 #   nccl    comm_nccl_test on two ranks: order, plans, faults, speed and memory
@@ -26,10 +29,12 @@ export NCCL_NVLS_ENABLE=${NCCL_NVLS_ENABLE:-0} # all figures so far were taken w
 all_parts="nccl equal 7b 1b wire box stop killed"
 parts=$all_parts
 rehearse=no
+one_gpu=no
 one=
 while [ $# -gt 0 ]; do
   case $1 in
     --rehearse) rehearse=yes ;;
+    --one-gpu) one_gpu=yes ;;
     --parts) parts=$2; shift ;;
     --one) one=$2; shift ;; # for itself
     *) break ;;
@@ -63,6 +68,25 @@ bench() {
   else
     python3 scripts/bench_ranks.py "$model" "$@" --limit 200 --bin "$programs" --json "$json"
   fi
+}
+
+# Ranks on one GPU in turns would also take turns with NCCL's kernels, which wait on it for the wire.
+start_mps() {
+  command -v nvidia-cuda-mps-control > /dev/null || { echo "no MPS here: the ranks take turns" && return; }
+  export CUDA_MPS_PIPE_DIRECTORY=$work/mps CUDA_MPS_LOG_DIRECTORY=$work/mps
+  mkdir -p "$work/mps"
+  nvidia-cuda-mps-control -d && echo "the ranks share the GPU by MPS"
+}
+stop_mps() { [ ! -e "$work/mps" ] || echo quit | nvidia-cuda-mps-control; }
+
+# up_box RATE: two namespaces joined by a wire of that rate, with a GPU each; NCCL knows no way but the wire.
+up_box() {
+  export FG_BOX=$work/box NCCL_P2P_DISABLE=1 NCCL_SHM_DISABLE=1 NCCL_IB_DISABLE=1
+  local each=--gpu-each
+  [ $rehearse = no ] && [ $one_gpu = no ] || each=
+  trap 'scripts/cluster_in_a_box.sh down; stop_mps' EXIT
+  [ $rehearse = yes ] || [ $one_gpu = no ] || start_mps
+  scripts/cluster_in_a_box.sh up --no-slurm --rate "$1" $each
 }
 
 # shape FOLDER HIDDEN LAYERS…: a config.json for MODEL's tokenizer, and that tokenizer.
@@ -99,7 +123,9 @@ run_small() {
   shift 2
   train_words "$work/$run" "$work/small" --deterministic --max-steps "$steps" --seq-len 256 --set optimizer.type=adamw \
     --set optimizer.clip_norm=0.5 --set train.microbatch_size=1 "$@"
-  [ "$ranks" = 1 ] || words=(scripts/mpirun.sh "$ranks" "${words[@]}")
+  local launch=(scripts/mpirun.sh)
+  [ $one_gpu = no ] || launch=(scripts/cluster_in_a_box.sh mpirun -np)
+  [ "$ranks" = 1 ] || words=("${launch[@]}" "$ranks" "${words[@]}")
   "${words[@]}" > "$work/$run.txt" 2>&1 || { tail -20 "$work/$run.txt"; return 1; }
   # One file of weights, whoever wrote which slices.
   rm -rf "$work/$run-model"
@@ -136,6 +162,7 @@ PYTHON
 
 part_equal() {
   local failed=0 run steps=6
+  [ $one_gpu = no ] || up_box 10gbit || return
   if [ $rehearse = yes ]; then
     steps=2
     shape "$work/small" 64 4 128 4 2
@@ -145,7 +172,11 @@ part_equal() {
   local pipeline=(--trainer pipeline --set train.global_batch_size=4 --pipeline-schedule)
   run_small one-4 1 --set train.global_batch_size=4 || return 1
   run_small one-4-again 1 --set train.global_batch_size=4
-  CUDA_VISIBLE_DEVICES=1 run_small one-4-other-gpu 1 --set train.global_batch_size=4
+  local runs=(one-4-again one-4-resumed 1f1b zb_h1 zbv)
+  if [ $one_gpu = no ]; then
+    CUDA_VISIBLE_DEVICES=1 run_small one-4-other-gpu 1 --set train.global_batch_size=4
+    runs+=(one-4-other-gpu)
+  fi
   run_small one-2 1 --set train.global_batch_size=2 || return 1
   run_small 1f1b 2 "${pipeline[@]}" 1f1b
   run_small zb_h1 2 "${pipeline[@]}" zb_h1
@@ -153,7 +184,7 @@ part_equal() {
   run_small ddp 2 --trainer ddp --set train.global_batch_size=2 # a microbatch each: no sum has another order
   steps=$((steps / 2)) run_small one-4-resumed 1 --set train.global_batch_size=4
   run_small one-4-resumed 1 --set train.global_batch_size=4
-  for run in one-4-again one-4-other-gpu one-4-resumed 1f1b zb_h1 zbv; do
+  for run in "${runs[@]}"; do
     same one-4 $run || failed=1
   done
   same one-2 ddp || failed=1
@@ -210,13 +241,15 @@ part_nccl() {
 }
 
 part_box() {
-  export FG_BOX=$work/box NCCL_P2P_DISABLE=1 NCCL_SHM_DISABLE=1 NCCL_IB_DISABLE=1
-  trap 'scripts/cluster_in_a_box.sh down' EXIT
-  local each=--gpu-each
-  [ $rehearse = no ] || each=
-  scripts/cluster_in_a_box.sh up --no-slurm --rate 1gbit $each || return
+  up_box 1gbit || return
+  local shape=7b
+  if [ $one_gpu = yes ]; then
+    shape=as-it-is
+    shape "$work/half" 4096 16 11008 32 32
+    model=$work/half
+  fi
   scripts/cluster_in_a_box.sh bytes
-  bench --shape 7b --rows 32 --length 2048 --setups 1f1b --steps 8 --line 2 --extra-warmup 2 --wire 1gbit --box
+  bench --shape $shape --rows 32 --length 2048 --setups 1f1b --steps 8 --line 2 --extra-warmup 2 --wire 1gbit --box
   local code=$?
   scripts/cluster_in_a_box.sh bytes
   return $code
@@ -259,7 +292,8 @@ trap '[ -z "$running" ] || kill $running; exit 143' TERM INT
 worst=0
 table=
 again=()
-[ $rehearse = no ] || again=(--rehearse)
+[ $rehearse = no ] || again+=(--rehearse)
+[ $one_gpu = no ] || again+=(--one-gpu)
 for part in $parts; do
   begin=$SECONDS
   timeout -k 30 "$(seconds_for "$part")" bash scripts/gpu_ranks.sh "${again[@]}" --one "$part" "$programs" "$model" \

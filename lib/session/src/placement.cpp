@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <utility>
 
 #include <unistd.h>
 
@@ -100,10 +101,11 @@ int find_device_turn(Session& session, const Placement& placement, const std::st
 std::optional<std::string> shared_device(const std::vector<std::string>& own,
                                          const Placement& placement) {
   FG_CHECK(own.size() == placement.host_of_rank.size());
-  std::map<std::string, std::size_t> rank_of;
+  std::map<std::pair<int, std::string>, std::size_t> rank_of;
   for (std::size_t rank = 0; rank < own.size(); ++rank) {
     if (own[rank].empty()) continue;
-    const auto [first, is_new] = rank_of.emplace(own[rank], rank);
+    const auto [first, is_new] =
+        rank_of.emplace(std::pair(placement.node_of_rank[rank], own[rank]), rank);
     if (!is_new)
       return "ranks " + std::to_string(first->second) + " and " + std::to_string(rank) + " (" +
              placement.host_of_rank[rank] + ") have the same device, " + own[rank] +

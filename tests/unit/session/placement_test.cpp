@@ -69,6 +69,7 @@ TEST(SharedDevice, NamesTwoRanksThatHaveOne) {
 
   EXPECT_FALSE(shared_device({"g", "h", "k", "l"}, placement));
   EXPECT_FALSE(shared_device({"", "", "", ""}, placement));
+  EXPECT_FALSE(shared_device({"g", "h", "g", "h"}, placement));  // by FG_NODE or namespaces
   EXPECT_EQ(shared_device({"g", "h", "k", "k"}, placement).value_or(""),
             "ranks 2 and 3 (b) have the same device, k; each needs its own");
 }

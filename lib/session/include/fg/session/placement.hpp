@@ -43,8 +43,8 @@ int device_turn(const std::vector<std::string>& seen, const Placement& placement
 /// Collective. The same, where this rank sees `seen`.
 int find_device_turn(Session& session, const Placement& placement, const std::string& seen);
 
-/// What is wrong where two ranks have one device; nothing where each has its own. `own` has every
-/// rank's, empty for one that many may share.
+/// What is wrong where two ranks of a node have one device; nothing where each has its own. `own`
+/// has every rank's, empty for one that many may share.
 std::optional<std::string> shared_device(const std::vector<std::string>& own,
                                          const Placement& placement);
 
