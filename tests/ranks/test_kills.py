@@ -13,6 +13,7 @@ MORE = ["train.global_batch_size=2", "checkpoint.every=1", "checkpoint.keep=2"]
 EITHER, EACH, LEADER = "either", "each", "leader"
 KILLS = [("session.before_meeting", EITHER, []),
          ("session.met", EITHER, []),
+         ("data.prepare", EITHER, []),
          ("train.begin", EITHER, []),
          ("train.load", EITHER, []),
          ("train.loaded", EITHER, []),
@@ -27,6 +28,8 @@ KILLS = [("session.before_meeting", EITHER, []),
          ("save.before_commit", LEADER, []),
          ("save.committed", LEADER, [1]),
          ("train.evaluation", EACH, [1]),
+         ("train.load", EITHER, [1]),
+         ("train.loaded", EITHER, [1]),
          ("retention.renamed", LEADER, [2, 3]),
          ("session.before_leaving", EITHER, [5, 6])]
 FIRST, LAST = 0, 1
