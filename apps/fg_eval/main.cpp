@@ -61,7 +61,7 @@ void run(session::Session& session, const app::Arguments& arguments) {
   const session::Placement ranks = session::find_placement(session);
   const session::Threads threads = session::share_cores(session, ranks);
   device::use_threads(threads.count);
-  const int device_turn = session::find_device_turn(session, ranks, device::visible_gpus());
+  const int device_turn = session::find_device_turn(session, ranks, device::visible_gpus);
   std::optional<model::Model> model;
   session.together([&] {
     read();

@@ -188,6 +188,6 @@ ExitCode body(session::Session& session, const app::Arguments& arguments) {
 
 int main(int argc, char** argv) {
   // A job may wait long in MPI's start for a late machine, and its time be up then.
-  fg::session::watch_save_signals();
+  session::watch_save_signals();
   return app::run_for_code(argc, argv, train::describe(), body);
 }

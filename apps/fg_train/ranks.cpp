@@ -72,7 +72,7 @@ Place find_place(session::Session& session) {
   place.placement = session::find_placement(session);
   place.threads = session::share_cores(session, place.placement);
   device::use_threads(place.threads.count);
-  place.device_turn = session::find_device_turn(session, place.placement, device::visible_gpus());
+  place.device_turn = session::find_device_turn(session, place.placement, device::visible_gpus);
   return place;
 }
 

@@ -128,12 +128,17 @@ def test_mistakes_are_said(launch, words, said):
     assert done.returncode == 2 and said in done.stderr
 
 
-def test_what_the_other_machines_must_know_goes_along(launch, tmp_path):
+@pytest.fixture
+def showing(tmp_path):
+    """PATH with an mpirun that shows what it is given."""
     (tmp_path / "mpirun").write_text('#!/bin/sh\necho "$@"\n')
     (tmp_path / "mpirun").chmod(0o755)
+    return f"{tmp_path}:{os.environ['PATH']}"
+
+
+def test_what_the_other_machines_must_know_goes_along(launch, showing, tmp_path):
     (tmp_path / "hosts").write_text("h1 max_slots=4 slots=2\nh2 max_slots=3\n")
-    done = launch("0", "--hostfile", tmp_path / "hosts", PATH=f"{tmp_path}:{os.environ['PATH']}",
-                  FG_START_TIMEOUT="60", NCCL_DEBUG="INFO")
+    done = launch("0", "--hostfile", tmp_path / "hosts", PATH=showing, FG_START_TIMEOUT="60", NCCL_DEBUG="INFO")
     assert done.stdout.startswith("-np 3 ")
     assert " -x FG_START_TIMEOUT " in done.stdout and " -x NCCL_DEBUG " in done.stdout
 
@@ -148,10 +153,7 @@ def test_a_hostfile_names_machines_and_the_interface_goes_along(launch, box):
 
 
 @pytest.mark.parametrize("name, ranks", [("two_boxes", 2), ("mixed", 3)])
-def test_the_hostfiles_that_come_along_are_read(launch, root, name, ranks, tmp_path):
-    # An mpirun that shows what it is given.
-    (tmp_path / "mpirun").write_text('#!/bin/sh\necho "$@"\n')
-    (tmp_path / "mpirun").chmod(0o755)
+def test_the_hostfiles_that_come_along_are_read(launch, root, name, ranks, showing):
     done = launch("0", "--hostfile", root / f"configs/hostfiles/{name}.txt",
-                  PATH=f"{tmp_path}:{os.environ['PATH']}")
+                  PATH=showing)
     assert done.stdout.startswith(f"-np {ranks} --bind-to none --hostfile ")

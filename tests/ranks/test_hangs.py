@@ -19,8 +19,8 @@ def under_way(report):
 
 @pytest.mark.parametrize("layout, rank, place", [
     (PIPELINE, 0, "train.pipeline_action:stop@40"), (PIPELINE, 1, "train.load:stop"),
-    (PIPELINE, 2, "train.pipeline_action:stop@40"), (PIPELINE, 2, "train.evaluation:stop"), (REPLICAS, 1, "train.reduction:stop@3"),
-    (REPLICAS, 0, "save.after_weights:stop")],
+    (PIPELINE, 2, "train.pipeline_action:stop@40"), (PIPELINE, 2, "train.evaluation:stop"),
+    (REPLICAS, 1, "train.reduction:stop@3"), (REPLICAS, 0, "save.after_weights:stop")],
     ids=["0-1f1b-step", "1-1f1b-load", "2-1f1b-step", "2-1f1b-evaluation", "1-ddp-reduction", "0-ddp-save"])
 def test_a_stopped_rank_is_found_in_time_and_named(layout, rank, place, begin):
     job = begin(layout, f"comm.timeout_s={TIMEOUT_S}", on_rank=(rank, f"FG_FAIL={place}"))

@@ -21,16 +21,22 @@ double mean_tokens(const RunSettings& settings, const RunPlan& plan) {
   return rows * static_cast<double>(epoch->tokens()) / static_cast<double>(epoch->rows());
 }
 
-/// True where the engine runs both halves of a backward pass as one, and sends behind both.
-bool has_whole_backward(schedule::Kind kind) {
-  return kind != schedule::Kind::zero_bubble_h1 && kind != schedule::Kind::zero_bubble_v;
+/// True where the engine runs both halves of all backward passes as one, and sends behind both.
+bool has_whole_backward(const Arrangement& ranks, const schedule::Plan& order) {
+  for (const schedule::Program& program : order.programs)
+    for (std::size_t place = 0; place < program.size(); ++place)
+      if (program[place].op == schedule::Op::backward_input &&
+          !ranks.is_whole_backward(program, place))
+        return false;
+  return true;
 }
 
 /// Forward, and each half of backward, at what the split counts: relative times.
-schedule::Costs costs_of(const RunSettings& settings, const RunPlan& plan) {
+schedule::Costs costs_of(const RunSettings& settings, const RunPlan& plan,
+                         const schedule::Plan& order) {
   schedule::Costs costs;
   const auto element = static_cast<double>(c10::elementSize(plan.type));
-  const bool is_whole = has_whole_backward(plan.arrangement.schedule);
+  const bool is_whole = has_whole_backward(plan.arrangement, order);
   for (const double cost : plan.arrangement.split.cost)
     costs.stages.push_back({.forward = cost,
                             .backward_input = is_whole ? 2 * cost : cost,
@@ -93,7 +99,7 @@ std::vector<std::string> describe_schedule(const RunSettings& settings, const Ru
       ranks.plan(static_cast<int>(plan.microbatches), plan.update_time == UpdateTime::at_end
                                                           ? schedule::UpdateTime::at_end
                                                           : schedule::UpdateTime::at_once);
-  const schedule::Costs costs = costs_of(settings, plan);
+  const schedule::Costs costs = costs_of(settings, plan, order);
   const schedule::Forecast forecast = schedule::simulate(order, costs);
   std::vector<std::string> lines = lines_of(schedule::to_string(ranks.split, ranks.rank_of_stage));
   lines.push_back("one step, a row a rank, without the time of messages:");

@@ -35,6 +35,9 @@ struct RankState {
 };
 using RankStates = std::vector<RankState>;
 
+/// True of a rank that has not left and was not heard of for longer than `seconds`.
+bool is_silent(const RankState& state, double seconds);
+
 /// Who is to blame, if anybody: the ranks that have been silent for longer than `timeout_s`; else
 /// those that wait for nobody and have not moved for longer than their section allows.
 std::optional<Verdict> judge(const RankStates& states, const std::vector<std::string>& hosts,

@@ -41,11 +41,6 @@ std::string silence(int rank, const RankStates& states, const std::vector<std::s
          ", last in " + place_of(state.beat);
 }
 
-bool is_silent(const RankState& state, double timeout_s) {
-  static const bool counts_as_alive = fault_planted("session.stopped_counts_as_alive");
-  return !counts_as_alive && state.beat.leaves == 0 && state.silent_s > timeout_s;
-}
-
 bool is_stuck(const RankState& state) {
   const Beat& beat = state.beat;
   return beat.leaves == 0 && beat.waits == 0 && beat.section_timeout_s > 0 &&
@@ -68,6 +63,11 @@ std::string who_waits(const std::vector<int>& culprits, const RankStates& states
 }
 
 }  // namespace
+
+bool is_silent(const RankState& state, double seconds) {
+  static const bool counts_as_alive = fault_planted("session.stopped_counts_as_alive");
+  return !counts_as_alive && state.beat.leaves == 0 && state.silent_s > seconds;
+}
 
 std::optional<Verdict> judge(const RankStates& states, const std::vector<std::string>& hosts,
                              double timeout_s) {
@@ -102,7 +102,7 @@ std::string find_culprit(const RankStates& states, const std::vector<std::string
     if (rank < 0 || static_cast<std::size_t>(rank) >= states.size() || !seen.insert(rank).second)
       continue;
     const RankState& state = state_of(states, rank);
-    const bool silent = state.beat.leaves == 0 && state.silent_s > silent_s;
+    const bool silent = is_silent(state, silent_s);
     const std::vector<int> next = silent ? std::vector<int>() : waited_for(state.beat);
     if (silent)
       behind += (behind.empty() ? "" : "; ") + silence(rank, states, hosts);

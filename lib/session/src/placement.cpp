@@ -94,8 +94,9 @@ int device_turn(const std::vector<std::string>& seen, const Placement& placement
   return turn;
 }
 
-int find_device_turn(Session& session, const Placement& placement, const std::string& seen) {
-  return device_turn(session.gather_to_all(seen), placement, session.rank());
+int find_device_turn(Session& session, const Placement& placement, std::string (*seen)()) {
+  const std::string own = placement.local_ranks > 1 ? seen() : std::string();
+  return device_turn(session.gather_to_all(own), placement, session.rank());
 }
 
 std::optional<std::string> shared_device(const std::vector<std::string>& own,

@@ -250,7 +250,7 @@ void WatchdogThread::blame(Clock::time_point now) {
   double timeout_s = options_.timeout_s;
   if (rank_ != 0) {  // rank 0 hears the others; this rank hears rank 0 alone
     timeout_s += blames_first_after_s + further_rank_s * std::min(rank_ - 1, 3);
-    if (states[0].beat.leaves != 0 || states[0].silent_s <= timeout_s) return;
+    if (!is_silent(states[0], timeout_s)) return;
     for (std::size_t rank = 1; rank < states.size(); ++rank) states[rank].silent_s = 0;
   }
   if (const auto verdict = judge(states, session_.hosts(), timeout_s)) pronounce(*verdict);
@@ -331,7 +331,7 @@ std::string WatchdogThread::culprit(const std::vector<int>& waited_for) {
   const RankStates states = states_at(Clock::now());
   const double silent_s = 3 * interval_s_ + 1;
   // What this rank knows of others it has from rank 0: without that it is out of date.
-  const bool is_cut_off = rank_ != 0 && states[0].beat.leaves == 0 && states[0].silent_s > silent_s;
+  const bool is_cut_off = rank_ != 0 && is_silent(states[0], silent_s);
   return find_culprit(states, session_.hosts(), is_cut_off ? std::vector<int>{0} : waited_for,
                       silent_s);
 }

@@ -42,6 +42,17 @@ void start() {
   at::globalContext().lazyInitDevice(at::kCUDA);
 }
 
+/// Error(usage) naming the count where there is no such GPU.
+cudaDeviceProp properties_of(int index) {
+  const int count = gpu_count();
+  if (index < 0 || index >= count)
+    fail(ExitCode::usage, "GPU " + std::to_string(index) + " was asked for, and there " +
+                              (count == 1 ? "is 1 (number 0)" : "are " + std::to_string(count)));
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
+  return properties;
+}
+
 }  // namespace
 
 bool is_built_for_gpus() {
@@ -53,26 +64,19 @@ int gpu_count() {
 }
 
 Gpu describe_gpu(int index) {
-  const int count = gpu_count();
-  if (index < 0 || index >= count)
-    fail(ExitCode::usage, "GPU " + std::to_string(index) + " was asked for, and there " +
-                              (count == 1 ? "is 1 (number 0)" : "are " + std::to_string(count)));
-  cudaDeviceProp properties{};
-  check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
+  const cudaDeviceProp properties = properties_of(index);
   return {properties.name, properties.totalGlobalMem, properties.major, properties.minor,
           properties.multiProcessorCount};
 }
 
 std::string gpu_id(int index) {
-  describe_gpu(index);
-  cudaDeviceProp properties{};
-  check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
+  const cudaUUID_t uuid = properties_of(index).uuid;
   std::string id = "GPU";
-  for (std::size_t byte = 0; byte < sizeof properties.uuid.bytes; ++byte) {
+  for (std::size_t byte = 0; byte < sizeof uuid.bytes; ++byte) {
     char text[4];
     const bool begins_group = byte == 0 || byte == 4 || byte == 6 || byte == 8 || byte == 10;
     std::snprintf(text, sizeof text, begins_group ? "-%02x" : "%02x",
-                  static_cast<unsigned>(static_cast<unsigned char>(properties.uuid.bytes[byte])));
+                  static_cast<unsigned>(static_cast<unsigned char>(uuid.bytes[byte])));
     id += text;
   }
   return id;

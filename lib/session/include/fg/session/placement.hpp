@@ -40,8 +40,9 @@ Placement find_placement(Session& session);
 /// device each all take their first.
 int device_turn(const std::vector<std::string>& seen, const Placement& placement, int rank);
 
-/// Collective. The same, where this rank sees `seen`.
-int find_device_turn(Session& session, const Placement& placement, const std::string& seen);
+/// Collective. The same, where this rank sees what `seen` says; a rank alone on its node does not
+/// ask.
+int find_device_turn(Session& session, const Placement& placement, std::string (*seen)());
 
 /// What is wrong where two ranks of a node have one device; nothing where each has its own. `own`
 /// has every rank's, empty for one that many may share.
